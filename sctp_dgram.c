@@ -318,6 +318,8 @@ static int sd_addr_parse(const char *host, int port, union sd_addr *addr) {
     return -EINVAL;
   addr->v6.sin6_family = AF_INET6;
   addr->v6.sin6_port = htons((uint16_t)port);
+  if (scope && *scope == '\0')
+    return -EINVAL;
   if (scope) {
     addr->v6.sin6_scope_id = sd_scope_parse(scope);
     if (addr->v6.sin6_scope_id == 0)
@@ -335,7 +337,8 @@ static void sd_addr_format(const union sd_addr *addr, char host[SD_HOST_MAX]) {
     return;
   }
   inet_ntop(AF_INET6, &addr->v6.sin6_addr, host, SD_HOST_MAX);
-  if (addr->v6.sin6_scope_id == 0)
+  if (!IN6_IS_ADDR_LINKLOCAL(&addr->v6.sin6_addr) ||
+      addr->v6.sin6_scope_id == 0)
     return;
   length = strlen(host);
   if (if_indextoname(addr->v6.sin6_scope_id, interface))
@@ -495,9 +498,7 @@ static bool sd_peer_name(struct sd_endpoint *endpoint, struct sd_peer *peer,
     peer->lost = true;
     addr = *from;
     if (addr.sa.sa_family == AF_INET6)
-      addr.v6.sin6_scope_id = IN6_IS_ADDR_LINKLOCAL(&addr.v6.sin6_addr)
-                                  ? endpoint->local.v6.sin6_scope_id
-                                  : 0;
+      addr.v6.sin6_scope_id = endpoint->local.v6.sin6_scope_id;
   }
   sd_addr_unmap(&addr);
   sd_addr_format(&addr, peer->host);
@@ -1371,7 +1372,8 @@ static napi_value sd_endpoint_object(struct sd_endpoint *endpoint,
   napi_env env = owner->env;
   napi_value class, object, null, text, symbol;
   napi_property_descriptor properties[2] = {
-      {.utf8name = "onDrain", .attributes = napi_writable | napi_enumerable},
+      {.utf8name = "onDrain",
+       .attributes = napi_writable | napi_enumerable | napi_configurable},
       {.value = on_recv, .attributes = napi_default}};
   SD_CHECK(env, napi_get_reference_value(env, owner->endpoint_class, &class));
   SD_CHECK(env, napi_get_null(env, &null));

@@ -1,0 +1,166 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { AsyncLocalStorage } = require('node:async_hooks');
+const { setImmediate: turn } = require('node:timers/promises');
+const { collector, sendAll, test, until } = require('./helpers');
+
+const numbered = (count, size) =>
+  Array.from({ length: count }, (_, i) => {
+    const message = Buffer.alloc(size);
+    message.writeUInt32BE(i);
+    return message;
+  });
+
+const numbers = (received) =>
+  received.map(([data]) => data.readUInt32BE()).sort((a, b) => a - b);
+
+/** Sends until the buffer is full; returns how many messages it took. */
+function fill(handle, message, host, port) {
+  for (let count = 0; ; count++) {
+    try {
+      handle.send(message, host, port);
+    } catch (error) {
+      assert.deepEqual(
+        { ...error, message: error.message },
+        {
+          message: `send EAGAIN ${host}:${port}`,
+          code: 'EAGAIN',
+          errno: -11,
+          syscall: 'send',
+          address: host,
+          port,
+        },
+      );
+      return count;
+    }
+  }
+}
+
+test('EAGAIN and onDrain: nothing is lost or doubled', async (t) => {
+  const { received, port } = collector(t);
+  const sender = t.open();
+  const messages = numbered(3000, 2000);
+  let drains = 0;
+  const sent = sendAll(sender, messages, '127.0.0.1', port);
+  const go = sender.onDrain;
+  assert.equal(typeof go, 'function', 'the buffer was never full');
+  sender.onDrain = () => {
+    drains++;
+    go();
+  };
+  await sent;
+  await until(() => received.length === messages.length);
+  assert.ok(drains > 0);
+  assert.deepEqual(numbers(received), [...messages.keys()]);
+});
+
+test('onDrain is called once for many EAGAIN', async (t) => {
+  const { received, port } = collector(t);
+  const sender = t.open();
+  const message = Buffer.alloc(1000);
+  let drains = 0;
+  sender.onDrain = () => drains++;
+  const count = fill(sender, message, '127.0.0.1', port);
+  for (let i = 0; i < 5; i++) fill(sender, message, '127.0.0.1', port);
+  await until(() => received.length === count);
+  for (let i = 0; i < 10; i++) await turn();
+  assert.equal(drains, 1);
+});
+
+test('onDrain is not called when nothing was refused', async (t) => {
+  const { received, port } = collector(t);
+  const sender = t.open();
+  sender.onDrain = () => assert.fail('called');
+  sender.send(Buffer.from('x'), '127.0.0.1', port);
+  await until(() => received.length === 1);
+  for (let i = 0; i < 10; i++) await turn();
+});
+
+test('onDrain may be anything but a function', async (t) => {
+  const { received, port } = collector(t);
+  const sender = t.open();
+  for (const value of [null, undefined, 1, 'x', {}]) {
+    sender.onDrain = value;
+    const before = received.length;
+    const count = fill(sender, Buffer.alloc(5000), '127.0.0.1', port);
+    await until(() => received.length === before + count);
+  }
+});
+
+test('timers get their turn after 64 messages', async (t) => {
+  const { handle, received, port } = collector(t);
+  // Message by message, so that all wait to be read when the loop goes on.
+  const count = 300;
+  for (const message of numbered(count, 100)) {
+    handle.send(message, '127.0.0.1', port);
+  }
+  const steps = [];
+  let last = 0;
+  while (received.length < count) {
+    await turn();
+    if (received.length > last) steps.push(received.length - last);
+    last = received.length;
+  }
+  assert.ok(Math.max(...steps) <= 64, `steps of ${steps}`);
+  assert.ok(steps.length >= count / 64);
+});
+
+test('nextTick and promise callbacks run once per drain, at its end', async (t) => {
+  const order = [];
+  const handle = t.open(([data]) => {
+    const text = String(data);
+    order.push(text);
+    process.nextTick(() => order.push(`tick ${text}`));
+    Promise.resolve().then(() => order.push(`promise ${text}`));
+  });
+  const { address, port } = handle.address();
+  handle.send(Buffer.from('a'), address, port);
+  await until(() => order.length === 3);
+  order.length = 0;
+  handle.send(Buffer.from('a'), address, port);
+  handle.send(Buffer.from('b'), address, port);
+  await until(() => order.length === 6);
+  const messages = order.slice(0, 2).sort();
+  const ticks = order.slice(2, 4).sort();
+  const promises = order.slice(4).sort();
+  assert.deepEqual(messages, ['a', 'b']);
+  assert.deepEqual(ticks, ['tick a', 'tick b']);
+  assert.deepEqual(promises, ['promise a', 'promise b']);
+});
+
+test('onRecv runs in the async context that open was called in', async (t) => {
+  const storage = new AsyncLocalStorage();
+  const stores = [];
+  const handle = storage.run('of open', () =>
+    t.open(() => {
+      stores.push(storage.getStore());
+      setImmediate(() => stores.push(storage.getStore()));
+    }),
+  );
+  const { address, port } = handle.address();
+  storage.run('of send', () => handle.send(Buffer.from('x'), address, port));
+  await until(() => stores.length === 2);
+  assert.deepEqual(stores, ['of open', 'of open']);
+});
+
+test('onDrain runs in the async context that open was called in', async (t) => {
+  const storage = new AsyncLocalStorage();
+  const { port } = collector(t);
+  const sender = storage.run('of open', () => t.open());
+  const store = new Promise((resolve) => {
+    sender.onDrain = () => resolve(storage.getStore());
+  });
+  fill(sender, Buffer.alloc(1000), '127.0.0.1', port);
+  assert.equal(await store, 'of open');
+});
+
+test('sending to one peer from onRecv of another loses nothing', async (t) => {
+  const sink = collector(t);
+  const relay = t.open(([data]) => relay.send(data, '127.0.0.1', sink.port));
+  const sender = t.open();
+  const messages = numbered(200, 500);
+  await sendAll(sender, messages, '127.0.0.1', relay.address().port);
+  await until(() => sink.received.length === messages.length);
+  assert.deepEqual(numbers(sink.received), [...messages.keys()]);
+});

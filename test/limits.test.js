@@ -1,0 +1,149 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { spawn } = require('node:child_process');
+const path = require('node:path');
+const {
+  SNDBUF,
+  collector,
+  enterOwnNetwork,
+  run,
+  sendAll,
+  test,
+  unacknowledged,
+  until,
+} = require('./helpers');
+
+enterOwnNetwork(__filename);
+run('ip link set lo up');
+
+const tooLong = (port, recvMaxlen) =>
+  `recv EMSGSIZE 127.0.0.1:${port}: the message is longer than recvMaxlen ` +
+  `(${recvMaxlen} bytes)`;
+
+/** Lets what is sent from a port crawl; nothing else waits behind it. */
+function slowDown(t, port, rate) {
+  run('tc qdisc add dev lo root handle 1: prio');
+  run(`tc qdisc add dev lo parent 1:3 handle 30: netem rate ${rate}`);
+  run(
+    'tc filter add dev lo parent 1: protocol ip prio 1 u32 ' +
+      `match ip sport ${port} 0xffff flowid 1:3`,
+  );
+  t.after(() => run('tc qdisc del dev lo root'));
+}
+
+test('a message of exactly recvMaxlen bytes arrives', async (t) => {
+  const { handle, received, port } = collector(t, { recvMaxlen: 1000 });
+  handle.send(Buffer.alloc(1000, 1), '127.0.0.1', port);
+  await until(() => received.length);
+  assert.deepEqual(received[0][0], Buffer.alloc(1000, 1));
+});
+
+test('a message longer than recvMaxlen is one error string', async (t) => {
+  const recvMaxlen = 1000;
+  const { received, port } = collector(t, { recvMaxlen });
+  const sender = t.open();
+  sender.send(Buffer.alloc(1001), '127.0.0.1', port);
+  sender.send(Buffer.from('next'), '127.0.0.1', port);
+  await until(() => received.length === 2);
+  assert.equal(received[0], tooLong(sender.address().port, recvMaxlen));
+  assert.equal(received[1][0].toString(), 'next');
+});
+
+test('recvMaxlen 1 receives one byte and refuses two', async (t) => {
+  const { handle, received, port } = collector(t, { recvMaxlen: 1 });
+  handle.send(Buffer.from('ab'), '127.0.0.1', port);
+  handle.send(Buffer.from('c'), '127.0.0.1', port);
+  await until(() => received.length === 2);
+  assert.equal(received[0], tooLong(port, 1));
+  assert.equal(received[1][0].toString(), 'c');
+});
+
+test('a long message that comes in pieces is one error string', async (t) => {
+  const recvMaxlen = 300_000;
+  const { received, port } = collector(t, { recvMaxlen });
+  const sender = t.open();
+  slowDown(t, sender.address().port, '20mbit');
+  const messages = [Buffer.alloc(SNDBUF), Buffer.from('next')];
+  await sendAll(sender, messages, '127.0.0.1', port);
+  await until(() => received.length === 2);
+  assert.equal(received[0], tooLong(sender.address().port, recvMaxlen));
+  assert.equal(received[1][0].toString(), 'next');
+});
+
+test('a message that comes in pieces across ticks is whole', async (t) => {
+  const { received, port } = collector(t, { recvMaxlen: SNDBUF });
+  const sender = t.open();
+  slowDown(t, sender.address().port, '20mbit');
+  const message = Buffer.alloc(SNDBUF);
+  for (let i = 0; i + 4 <= SNDBUF; i += 4) message.writeUInt32BE(i, i);
+  sender.send(message, '127.0.0.1', port);
+  let ticks = 0;
+  await until(() => ++ticks && received.length === 1);
+  assert.ok(ticks > 10);
+  assert.ok(received[0][0].equals(message));
+});
+
+test('a sender that dies in the middle of a message leaves no trace of it', async (t) => {
+  const { handle, received, port } = collector(t, { recvMaxlen: SNDBUF });
+  // Sends a long message, then reads nothing any more: with our message unread
+  // in its queue, the kernel aborts the association when it is killed.
+  const child = spawn(
+    process.execPath,
+    [
+      '-e',
+      `const { open } = require(process.argv[1]);
+      const handle = open('127.0.0.1', 0, 65536, () => {});
+      const port = Number(process.argv[2]);
+      handle.send(Buffer.from('hello'), '127.0.0.1', port);
+      process.stdin.once('data', () => {
+        handle.send(Buffer.alloc(${SNDBUF}, 1), '127.0.0.1', port);
+        process.kill(process.pid, 'SIGSTOP');
+      });`,
+      path.resolve(__dirname, '..'),
+      String(port),
+    ],
+    { stdio: ['pipe', 'ignore', 'inherit'] },
+  );
+  t.after(() => child.kill('SIGKILL'));
+  await until(() => received.length === 1);
+  const dying = received[0][2];
+
+  slowDown(t, dying, '4mbit');
+  child.stdin.write('go');
+  await until(() => unacknowledged(dying) > 1000);
+  await until(() => unacknowledged(dying) < SNDBUF / 2);
+  handle.send(Buffer.from('unread'), '127.0.0.1', dying);
+  await until(() => unacknowledged(port) === 0);
+  assert.equal(received.length, 1);
+  child.kill('SIGKILL');
+  await until(() => unacknowledged(dying) === undefined);
+
+  const next = t.open(() => {}, { port: dying });
+  next.send(Buffer.from('from another'), '127.0.0.1', port);
+  await until(() => received.length === 2);
+  assert.deepEqual(received[1], [
+    Buffer.from('from another'),
+    '127.0.0.1',
+    dying,
+  ]);
+});
+
+test("one peer's half-sent message does not hold back another peer", async (t) => {
+  const { received, port } = collector(t, { recvMaxlen: SNDBUF });
+  const slow = t.open();
+  const quick = t.open(() => {}, { host: '127.0.0.2' });
+  quick.send(Buffer.from('first'), '127.0.0.1', port);
+  await until(() => received.length === 1);
+
+  slowDown(t, slow.address().port, '4mbit');
+  slow.send(Buffer.alloc(SNDBUF), '127.0.0.1', port);
+  await until(() => unacknowledged(slow.address().port) > 1000);
+  await until(() => unacknowledged(slow.address().port) < SNDBUF / 2);
+
+  quick.send(Buffer.from('second'), '127.0.0.1', port);
+  await until(() => received.length === 2);
+  assert.equal(received[1][0].toString(), 'second');
+  await until(() => received.length === 3);
+  assert.equal(received[2][0].length, SNDBUF);
+});
