@@ -48,7 +48,13 @@ for (const [here, there, to, seenHere, seenThere] of [
     'fe80::2%dummy0',
     'fe80::1%dummy0',
   ],
-  ['fe80::1%dummy0', '::', 'fe80::2%dummy0', 'fe80::2%dummy0', 'fe80::1%dummy0'],
+  [
+    'fe80::1%dummy0',
+    '::',
+    'fe80::2%dummy0',
+    'fe80::2%dummy0',
+    'fe80::1%dummy0',
+  ],
 ]) {
   test(`${here} and ${there} by way of ${to}: what is reported can be replied to`, async (t) => {
     const client = collector(t, { host: here });

@@ -183,7 +183,8 @@ test('a refused argument loses nothing', async (t) => {
     const { send } = handle;
     handle.onDrain = null;
     send.call(handle, Buffer.from('3'), address, port);
-    const check = () => (received.length === 2 ? resolve() : setImmediate(check));
+    const check = () =>
+      received.length === 2 ? resolve() : setImmediate(check);
     check();
   });
   assert.deepEqual(received.map(([data]) => String(data)).sort(), ['1', '3']);

@@ -295,7 +295,10 @@ test('process.exit() inside onRecv ends the process', async () => {
     handle.send(Buffer.from('x'), address, port);
     handle.send(Buffer.from('x'), address, port);`,
   );
-  assert.deepEqual({ code, signal, stderr }, { code: 7, signal: null, stderr: '' });
+  assert.deepEqual(
+    { code, signal, stderr },
+    { code: 7, signal: null, stderr: '' },
+  );
 });
 
 test('a killed process releases its port', async (t) => {

@@ -126,16 +126,15 @@ function run(command) {
  * Runs JavaScript in a process of its own, with `open` defined. Resolves to
  * its exit code, signal and output.
  */
-async function runScript(source, { args = [], nodeArgs = [] } = {}) {
+async function runScript(source, { nodeArgs = [], cwd } = {}) {
   const child = spawn(
     process.execPath,
     [
       ...nodeArgs,
       '-e',
       `const { open } = require(${JSON.stringify(path.resolve(__dirname, '..'))});\n${source}`,
-      ...args,
     ],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    { cwd, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   let stdout = '';
   let stderr = '';
@@ -159,16 +158,23 @@ function associations() {
   const at = (name) => header.indexOf(name);
   return lines.map((columns) => ({
     localPort: Number(columns[at('LPORT')]),
-    sendQueue: Number(columns[at('TX_QUEUE')]),
+    remotePort: Number(columns[at('RPORT')]),
+    /** Bytes not yet acknowledged, counted until a message is so as a whole. */
+    unacknowledged: Number(columns[at('TX_QUEUE')]),
+    /** Bytes received and not yet read. */
+    unread: Number(columns[at('RX_QUEUE')]),
   }));
 }
 
-/** Bytes that were sent from a port and are still to be acknowledged. */
-function unacknowledged(port) {
-  return associations().find((a) => a.localPort === port)?.sendQueue;
+/** One side of the association between two ports. */
+function association(localPort, remotePort) {
+  return associations().find(
+    (a) => a.localPort === localPort && a.remotePort === remotePort,
+  );
 }
 
 module.exports = {
+  association,
   associations,
   SNDBUF,
   collector,
@@ -178,6 +184,5 @@ module.exports = {
   runScript,
   sendAll,
   test,
-  unacknowledged,
   until,
 };

@@ -30,18 +30,15 @@ for (const [name, size] of [
 test('a message longer than SO_SNDBUF fails with EMSGSIZE', (t) => {
   const handle = t.open();
   const { address, port } = handle.address();
-  assert.throws(
-    () => handle.send(Buffer.alloc(SNDBUF + 1), address, port),
-    {
-      name: 'Error',
-      message: `send EMSGSIZE ${address}:${port}`,
-      code: 'EMSGSIZE',
-      errno: -90,
-      syscall: 'send',
-      address,
-      port,
-    },
-  );
+  assert.throws(() => handle.send(Buffer.alloc(SNDBUF + 1), address, port), {
+    name: 'Error',
+    message: `send EMSGSIZE ${address}:${port}`,
+    code: 'EMSGSIZE',
+    errno: -90,
+    syscall: 'send',
+    address,
+    port,
+  });
 });
 
 test('boundaries are kept in a burst of 10,000 messages', async (t) => {

@@ -2,13 +2,13 @@
 
 const assert = require('node:assert/strict');
 const {
+  association,
   associations,
   collector,
   enterOwnNetwork,
   run,
   sendAll,
   test,
-  unacknowledged,
   until,
 } = require('./helpers');
 
@@ -66,7 +66,8 @@ test('what could not be sent for 30 seconds is dropped', async (t) => {
   send('fresh');
   run('tc qdisc del dev lo root');
   await until(() => received.length === 2);
-  await until(() => unacknowledged(sender.address().port) === 0);
+  const { port: from } = sender.address();
+  await until(() => association(from, port).unacknowledged === 0);
   assert.deepEqual(
     received.map(([data]) => String(data)),
     ['before', 'fresh'],

@@ -1,0 +1,45 @@
+// Compiled, not run: what must and what must not be accepted.
+import { type Endpoint, open, type RecvResult } from 'sctp-napi';
+
+import sctp = require('sctp-napi');
+
+const endpoint: Endpoint = open('0.0.0.0', 0, 65536, (result) => {
+  if (typeof result === 'string') {
+    const text: string = result;
+    console.error(text);
+    // @ts-expect-error a text is not a message
+    result[0].readUInt8();
+    return;
+  }
+  const [data, host, port] = result;
+  const echoed: number = endpoint.send(data, host, port);
+  const byte: number = data.readUInt8(0);
+  console.log(echoed, byte, host.toUpperCase(), port.toFixed());
+  // @ts-expect-error a message is not a text
+  result.toUpperCase();
+});
+
+const same: typeof open = sctp.open;
+const result: RecvResult = [Buffer.from('x'), '::1', 5000];
+endpoint.send(new Uint8Array(3), '::1', 5000);
+endpoint.send(new DataView(new ArrayBuffer(3)), '::1', 5000);
+endpoint.onDrain = () => {};
+endpoint.onDrain = null;
+const { address, family, port } = endpoint.address();
+const families: 'IPv4' | 'IPv6' = family;
+endpoint.ref().unref().close();
+endpoint[Symbol.dispose]();
+console.log(same, result, address.length, families, port.toFixed());
+
+// @ts-expect-error a string is not a message
+endpoint.send('text', '::1', 5000);
+// @ts-expect-error the port is missing
+endpoint.send(Buffer.from('x'), '::1');
+// @ts-expect-error the port is a number
+endpoint.send(Buffer.from('x'), '::1', '5000');
+// @ts-expect-error onRecv is missing
+open('0.0.0.0', 0, 65536);
+// @ts-expect-error the host is a string
+open(null, 0, 65536, () => {});
+// @ts-expect-error onDrain is called without arguments
+endpoint.onDrain = (host: string) => host;
