@@ -3,9 +3,10 @@
  *
  * open() gives a one-to-many endpoint (RFC 6458 section 3): one socket that
  * exchanges messages with any number of peers. The file has three layers, each
- * of which calls only those above it in the file: plain C (addresses, system
+ * of which calls only what stands above it: plain C (errors, addresses, system
  * calls), the socket's life and its messages (handle, peers, receive, send),
- * and what JavaScript sees (methods, open, init).
+ * and what JavaScript sees (methods, open, init). Upwards a handle calls
+ * through its kind only.
  *
  * Words: an association is the kernel's connection to one peer. A message is
  * what one send() hands over and one onRecv() delivers. A notification is a
@@ -20,7 +21,7 @@
  * 2. Until the close callback has run the environment's list owns it. While it
  *    is open and referenced, a strong reference keeps its JavaScript object
  *    alive; unref() makes that reference weak, and the finalizer of a dropped
- *    object then closes the socket.
+ *    object then closes a socket that is still open.
  * 3. sd_handle_close() is the only place that calls uv_close() and, in the same
  *    tick and after it, close(fd). It may be called at any time, any number of
  *    times, also inside a callback of the handle.
@@ -29,8 +30,9 @@
  *    memory itself stays valid: libuv runs no close callback inside ours.
  * 5. close() of an endpoint first flushes: in SD_FLUSHING no JavaScript is
  *    called any more, and the socket lives on until its peers have everything.
- *    Peers are removed by notifications only, which are read by a drain or a
- *    flush; a flush does not start while a drain is running.
+ *    Peers are removed while messages are read and at the end, and a flush,
+ *    which reads too, does not start while a drain is running: so a drain may
+ *    use its peer after a call into JavaScript.
  * 6. One asynchronous cleanup hook per environment closes all handles and is
  *    removed by the last close callback. From then on, and when a call into
  *    JavaScript fails because the thread is being terminated, none is made.
@@ -40,6 +42,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <math.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -60,8 +63,8 @@
  * sockets get their turn. */
 #define SD_DRAIN 64
 
-/* The same while flushing, where a message costs no call into JavaScript. */
-#define SD_FLUSH_DRAIN 1024
+/* The same where messages are thrown away, without a call into JavaScript. */
+#define SD_DISCARD 1024
 
 /* Where recvmsg() writes. Longer messages are assembled from pieces; Linux
  * grants a socket about this much by default, so that is rare. */
@@ -69,13 +72,16 @@
 
 #define SD_RECV_MAX (16 * 1024 * 1024)
 
-/* Half-arrived messages of all peers of one endpoint together, so that many
- * peers which never finish their messages cannot exhaust the memory. */
+/* Memory for the half-arrived messages of all peers of one endpoint, so that
+ * peers which never finish theirs cannot exhaust it. */
 #define SD_ASSEMBLY_TOTAL (4 * SD_RECV_MAX)
 
 /* With the defaults of Linux, 64 KiB messages stall for the delayed SACK again
  * and again; the kernel cuts this to what net.core.*mem_max allows. */
 #define SD_BUFFER (4 * 1024 * 1024)
+
+/* Of the table of peers, at first; a power of two. */
+#define SD_PEER_SLOTS 8
 
 #define SD_TTL_MS 30000
 #define SD_FLUSH_MS 5000
@@ -112,8 +118,18 @@ enum sd_state {
   SD_CLOSED    /* close callbacks have run */
 };
 
+struct sd_handle;
+
+/* What differs between handles. */
+struct sd_kind {
+  void (*on_ready)(struct sd_handle *handle, int events); /* 0: an error */
+  void (*on_timer)(struct sd_handle *handle);
+  void (*release)(struct sd_handle *handle); /* what it owns, not itself */
+};
+
 /* What every open socket has. */
 struct sd_handle {
+  const struct sd_kind *kind;
   struct sd_env *owner;
   struct sd_handle *next;
   struct sd_handle **link; /* what points to this one in the owner's list */
@@ -133,8 +149,7 @@ struct sd_handle {
 struct sd_peer {
   struct sd_peer *next; /* in the same slot of the table */
   sctp_assoc_t id;
-  bool lost;     /* the association ended, its last data is read */
-  bool dry;      /* while flushing: everything is acknowledged */
+  bool gone;     /* the association had ended when this was made */
   bool skipping; /* the current message is too long, drop its pieces */
   char host[SD_HOST_MAX];
   uint16_t port;
@@ -151,11 +166,12 @@ struct sd_endpoint {
   union sd_addr local;
   bool receiving;         /* a drain is running, below us on the stack */
   bool blocked;           /* send() met EAGAIN, onDrain is due */
-  bool retried;           /* no send() has worked since the last onDrain */
+  bool in_vain;           /* no send() has worked since the last onDrain */
   struct sd_peer **peers; /* hash table over the association id */
   size_t slots;           /* a power of two */
   size_t peer_count;
-  size_t assembling; /* bytes in all partial messages */
+  struct sd_peer *spare; /* memory for the next new peer */
+  size_t assembling;     /* capacity of all partial messages */
 };
 
 /* What recvmsg() tells beside the data. */
@@ -366,6 +382,15 @@ static const char *sd_addr_unsendable(const union sd_addr *addr) {
   return NULL;
 }
 
+/* Whether a socket bound to `local` has an address of the family of `addr`.
+ * Linux takes messages for the other family, too, and loses them. */
+static bool sd_addr_reaches(const union sd_addr *local,
+                            const union sd_addr *addr) {
+  return local->sa.sa_family == addr->sa.sa_family ||
+         (local->sa.sa_family == AF_INET6 &&
+          IN6_IS_ADDR_UNSPECIFIED(&local->v6.sin6_addr));
+}
+
 /* ---------------------------------------------------------- System calls */
 /* Each returns what the call returns, or -errno. */
 
@@ -379,8 +404,9 @@ static int sd_sys_setsockopt(int fd, int level, int name, const void *value,
   return setsockopt(fd, level, name, value, length) < 0 ? -errno : 0;
 }
 
-static int sd_sys_getsockopt(int fd, int name, void *value, socklen_t *length) {
-  return getsockopt(fd, IPPROTO_SCTP, name, value, length) < 0 ? -errno : 0;
+static int sd_sys_getsockopt(int fd, int level, int name, void *value,
+                             socklen_t *length) {
+  return getsockopt(fd, level, name, value, length) < 0 ? -errno : 0;
 }
 
 static int sd_sys_bind(int fd, const union sd_addr *addr) {
@@ -454,21 +480,22 @@ static struct sd_peer **sd_peer_slot(struct sd_endpoint *endpoint,
 
 static struct sd_peer *sd_peer_find(struct sd_endpoint *endpoint,
                                     sctp_assoc_t id) {
-  return endpoint->slots ? *sd_peer_slot(endpoint, id) : NULL;
+  return *sd_peer_slot(endpoint, id);
 }
 
 /* Keeps the chains short: the kernel hands out ids in sequence, so a table as
- * large as the number of peers has about one peer in each slot. */
-static bool sd_peers_grow(struct sd_endpoint *endpoint) {
+ * large as the number of peers has about one peer in each slot. Without memory
+ * for a larger table, the chains of the old one just get longer. */
+static void sd_peers_grow(struct sd_endpoint *endpoint) {
   size_t old_slots = endpoint->slots, i;
   struct sd_peer **old = endpoint->peers, **slots, *peer, *next;
   if (endpoint->peer_count < old_slots)
-    return true;
-  slots = calloc(old_slots ? old_slots * 2 : 8, sizeof *slots);
+    return;
+  slots = calloc(old_slots * 2, sizeof *slots);
   if (!slots)
-    return false;
+    return;
   endpoint->peers = slots;
-  endpoint->slots = old_slots ? old_slots * 2 : 8;
+  endpoint->slots = old_slots * 2;
   for (i = 0; i < old_slots; i++)
     for (peer = old[i]; peer; peer = next) {
       next = peer->next;
@@ -476,7 +503,14 @@ static bool sd_peers_grow(struct sd_endpoint *endpoint) {
       *sd_peer_slot(endpoint, peer->id) = peer;
     }
   free(old);
-  return true;
+}
+
+/* Makes sure that there is memory for one more peer. Nothing is read from the
+ * socket without it, so that no piece of a message goes unaccounted for. */
+static bool sd_peers_reserve(struct sd_endpoint *endpoint) {
+  if (!endpoint->spare)
+    endpoint->spare = calloc(1, sizeof *endpoint->spare);
+  return endpoint->spare != NULL;
 }
 
 /* What the peer is called from now on, whichever of its addresses a packet
@@ -489,13 +523,13 @@ static bool sd_peer_name(struct sd_endpoint *endpoint, struct sd_peer *peer,
   struct sctp_status status = {.sstat_assoc_id = peer->id};
   socklen_t length = sizeof status;
   union sd_addr addr;
-  if (sd_sys_getsockopt(endpoint->handle.fd, SCTP_STATUS, &status, &length) ==
-      0) {
+  if (sd_sys_getsockopt(endpoint->handle.fd, IPPROTO_SCTP, SCTP_STATUS, &status,
+                        &length) == 0) {
     memcpy(&addr, &status.sstat_primary.spinfo_address, sizeof addr);
   } else if (!from) {
     return false;
   } else {
-    peer->lost = true;
+    peer->gone = true;
     addr = *from;
     if (addr.sa.sa_family == AF_INET6)
       addr.v6.sin6_scope_id = endpoint->local.v6.sin6_scope_id;
@@ -506,21 +540,19 @@ static bool sd_peer_name(struct sd_endpoint *endpoint, struct sd_peer *peer,
   return true;
 }
 
-/* The peer of an association, made when it is first met. NULL: no memory, or
- * no `from` and the association is gone. */
+/* The peer of an association, made of the spare one when it is first met.
+ * NULL: the association is gone and there is no `from`. */
 static struct sd_peer *sd_peer_get(struct sd_endpoint *endpoint,
                                    sctp_assoc_t id, const union sd_addr *from) {
   struct sd_peer *peer = sd_peer_find(endpoint, id);
   if (peer)
     return peer;
-  peer = sd_peers_grow(endpoint) ? calloc(1, sizeof *peer) : NULL;
-  if (!peer)
+  endpoint->spare->id = id;
+  if (!sd_peer_name(endpoint, endpoint->spare, from))
     return NULL;
-  peer->id = id;
-  if (!sd_peer_name(endpoint, peer, from)) {
-    free(peer);
-    return NULL;
-  }
+  sd_peers_grow(endpoint);
+  peer = endpoint->spare;
+  endpoint->spare = NULL;
   *sd_peer_slot(endpoint, id) = peer;
   endpoint->peer_count++;
   return peer;
@@ -529,7 +561,7 @@ static struct sd_peer *sd_peer_get(struct sd_endpoint *endpoint,
 /* Forgets the pieces of a message of which no more will come. */
 static void sd_peer_drop_partial(struct sd_endpoint *endpoint,
                                  struct sd_peer *peer) {
-  endpoint->assembling -= peer->length;
+  endpoint->assembling -= peer->capacity;
   free(peer->partial);
   peer->partial = NULL;
   peer->length = peer->capacity = 0;
@@ -542,38 +574,39 @@ static void sd_peer_remove(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   free(peer);
 }
 
-static void sd_endpoint_release(struct sd_endpoint *endpoint) {
+static void sd_peers_free(struct sd_endpoint *endpoint) {
   size_t i;
   for (i = 0; i < endpoint->slots; i++)
     while (endpoint->peers[i])
       sd_peer_remove(endpoint, endpoint->peers[i]);
   free(endpoint->peers);
-  if (endpoint->on_recv)
-    napi_delete_reference(endpoint->handle.owner->env, endpoint->on_recv);
+  free(endpoint->spare);
 }
 
 /* Appends a piece of the current message. Returns 0, or why the message cannot
  * be assembled: -EMSGSIZE or -ENOBUFS. */
 static int sd_peer_append(struct sd_endpoint *endpoint, struct sd_peer *peer,
                           const char *data, size_t size) {
-  size_t capacity = peer->capacity;
+  size_t needed = peer->length + size, capacity = peer->capacity * 2;
   char *grown;
-  if (peer->length + size > endpoint->recv_max)
+  if (needed > endpoint->recv_max)
     return -EMSGSIZE;
-  if (endpoint->assembling + size > SD_ASSEMBLY_TOTAL)
-    return -ENOBUFS;
-  while (capacity < peer->length + size)
-    capacity = capacity ? capacity * 2 : SD_SLAB;
-  if (capacity != peer->capacity) {
+  if (needed > peer->capacity) {
+    if (capacity > endpoint->recv_max)
+      capacity = endpoint->recv_max;
+    if (capacity < needed)
+      capacity = needed;
+    if (endpoint->assembling + capacity - peer->capacity > SD_ASSEMBLY_TOTAL)
+      return -ENOBUFS;
     grown = realloc(peer->partial, capacity);
     if (!grown)
       return -ENOBUFS;
+    endpoint->assembling += capacity - peer->capacity;
     peer->partial = grown;
     peer->capacity = capacity;
   }
   memcpy(peer->partial + peer->length, data, size);
-  peer->length += size;
-  endpoint->assembling += size;
+  peer->length = needed;
   return 0;
 }
 
@@ -595,7 +628,7 @@ static void sd_on_handle_closed(struct sd_handle *handle) {
   struct sd_env *owner = handle->owner;
   if (--handle->uv_handles > 0)
     return;
-  sd_endpoint_release((struct sd_endpoint *)handle);
+  handle->kind->release(handle);
   if (handle->context)
     napi_async_destroy(owner->env, handle->context);
   if (handle->self)
@@ -626,14 +659,15 @@ static void sd_handle_close(struct sd_handle *handle) {
 }
 
 /* Takes over `fd`, which is closed if this fails. */
-static int sd_handle_init(struct sd_handle *handle, struct sd_env *owner,
-                          int fd) {
+static int sd_handle_init(struct sd_handle *handle, const struct sd_kind *kind,
+                          struct sd_env *owner, int fd) {
   int error = uv_poll_init(owner->loop, &handle->poll, fd);
   if (error < 0) {
     close(fd);
     return error;
   }
   uv_timer_init(owner->loop, &handle->timer);
+  handle->kind = kind;
   handle->owner = owner;
   handle->fd = fd;
   handle->uv_handles = 2;
@@ -652,7 +686,8 @@ static void sd_on_collected(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
   handle->collected = true;
-  sd_handle_close(handle);
+  if (handle->state == SD_OPEN)
+    sd_handle_close(handle);
   sd_handle_maybe_free(handle);
 }
 
@@ -687,8 +722,19 @@ static bool sd_handle_set_unrefed(struct sd_handle *handle, bool unrefed) {
 
 /* ------------------------------------------------------------------ Poll */
 
-static void sd_on_poll(uv_poll_t *poll, int status, int events);
-static void sd_on_timer(uv_timer_t *timer);
+/* A status below 0 says that the socket has an error and that polling has
+ * stopped. Which error it is, reading tells. */
+static void sd_on_poll(uv_poll_t *poll, int status, int events) {
+  struct sd_handle *handle = poll->data;
+  if (status < 0)
+    handle->armed = events = 0;
+  handle->kind->on_ready(handle, events);
+}
+
+static void sd_on_timer(uv_timer_t *timer) {
+  struct sd_handle *handle = timer->data;
+  handle->kind->on_timer(handle);
+}
 
 /* uv_poll_start() costs system calls also where nothing changes. It fails only
  * for a descriptor that is polled elsewhere, and ours never leaves this file.
@@ -704,6 +750,8 @@ static void sd_handle_arm(struct sd_handle *handle, int events) {
 }
 
 static void sd_handle_start_timer(struct sd_handle *handle, uint64_t ms) {
+  /* The loop's clock stands still while JavaScript runs. */
+  uv_update_time(handle->owner->loop);
   uv_timer_start(&handle->timer, sd_on_timer, ms, 0);
 }
 
@@ -711,7 +759,8 @@ static void sd_handle_start_timer(struct sd_handle *handle, uint64_t ms) {
 
 /* The rest of a half-arrived message will never come. Without this, the next
  * message would look like its continuation. */
-static void sd_on_aborted(struct sd_endpoint *endpoint, sctp_assoc_t id) {
+static void sd_on_message_aborted(struct sd_endpoint *endpoint,
+                                  sctp_assoc_t id) {
   struct sd_peer *peer = sd_peer_find(endpoint, id);
   if (!peer)
     return;
@@ -728,7 +777,7 @@ static void sd_on_assoc_change(struct sd_endpoint *endpoint,
     sd_peer_get(endpoint, change->sac_assoc_id, NULL);
     break;
   case SCTP_RESTART:
-    sd_on_aborted(endpoint, change->sac_assoc_id);
+    sd_on_message_aborted(endpoint, change->sac_assoc_id);
     break;
   default:
     peer = sd_peer_find(endpoint, change->sac_assoc_id);
@@ -741,7 +790,6 @@ static void sd_on_assoc_change(struct sd_endpoint *endpoint,
 static void sd_on_notification(struct sd_endpoint *endpoint, const char *data,
                                size_t size) {
   const union sctp_notification *event = (const void *)data;
-  struct sd_peer *peer;
   if (size < sizeof event->sn_header)
     return;
   switch (event->sn_header.sn_type) {
@@ -751,69 +799,47 @@ static void sd_on_notification(struct sd_endpoint *endpoint, const char *data,
     break;
   case SCTP_PARTIAL_DELIVERY_EVENT:
     if (size >= sizeof event->sn_pdapi_event)
-      sd_on_aborted(endpoint, event->sn_pdapi_event.pdapi_assoc_id);
-    break;
-  case SCTP_SENDER_DRY_EVENT:
-    if (size < sizeof event->sn_sender_dry_event)
-      break;
-    peer =
-        sd_peer_find(endpoint, event->sn_sender_dry_event.sender_dry_assoc_id);
-    if (peer)
-      peer->dry = true;
+      sd_on_message_aborted(endpoint, event->sn_pdapi_event.pdapi_assoc_id);
     break;
   }
 }
 
 /* ----------------------------------------------------------------- Flush */
 
-/* Whether every peer has acknowledged everything. An association that is still
- * in its handshake has the id 0 in the list of ids, and no peer. */
+/* Whether all peers together have acknowledged everything: the kernel charges
+ * every DATA chunk to the socket until then, also during a handshake. */
 static bool sd_endpoint_flushed(struct sd_endpoint *endpoint) {
-  uint32_t count = 0, i;
-  socklen_t length = sizeof count;
-  struct sctp_assoc_ids *list;
-  struct sd_peer *peer;
-  bool flushed;
-  if (sd_sys_getsockopt(endpoint->handle.fd, SCTP_GET_ASSOC_NUMBER, &count,
-                        &length) < 0)
-    return true;
-  length = sizeof *list + count * sizeof list->gaids_assoc_id[0];
-  list = malloc(length);
-  if (!list)
-    return false;
-  flushed = sd_sys_getsockopt(endpoint->handle.fd, SCTP_GET_ASSOC_ID_LIST, list,
-                              &length) == 0;
-  for (i = 0; flushed && i < list->gaids_number_of_ids; i++) {
-    peer = sd_peer_find(endpoint, list->gaids_assoc_id[i]);
-    flushed = peer && peer->dry;
-  }
-  free(list);
-  return flushed;
+  uint32_t memory[SK_MEMINFO_VARS] = {0};
+  socklen_t length = sizeof memory;
+  return sd_sys_getsockopt(endpoint->handle.fd, SOL_SOCKET, SO_MEMINFO, memory,
+                           &length) < 0 ||
+         memory[SK_MEMINFO_WMEM_QUEUED] == 0;
 }
 
-/* Received data is thrown away: with unread data in the queue, the kernel
- * answers close() with an ABORT to every peer and drops what is unsent. */
-static void sd_endpoint_flush(struct sd_endpoint *endpoint) {
+/* Throws away what was received: with unread data in the queue, the kernel
+ * answers close() with an ABORT to every peer and drops what is unsent. True:
+ * the queue is empty. */
+static bool sd_endpoint_discard(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
-  char *slab = handle->owner->slab;
   struct sd_received received;
-  ssize_t n;
+  ssize_t n = 0;
   int i;
-  for (i = 0; i < SD_FLUSH_DRAIN; i++) {
-    n = sd_sys_recv(handle->fd, slab, SD_SLAB, &received);
-    if (n < 0)
-      break;
-    if (received.flags & MSG_NOTIFICATION)
-      sd_on_notification(endpoint, slab, (size_t)n);
-  }
-  if (sd_endpoint_flushed(endpoint))
-    sd_handle_close(handle);
+  for (i = 0; i < SD_DISCARD && n >= 0; i++)
+    n = sd_sys_recv(handle->fd, handle->owner->slab, SD_SLAB, &received);
+  /* poll() would report again and again what cannot be read. */
+  if (n < 0 && n != -EAGAIN)
+    sd_handle_arm(handle, 0);
+  return n == -EAGAIN;
+}
+
+static void sd_endpoint_flush_step(struct sd_endpoint *endpoint) {
+  if (sd_endpoint_discard(endpoint) && sd_endpoint_flushed(endpoint))
+    sd_handle_close(&endpoint->handle);
 }
 
 /* Starts the flush of a closed endpoint. The kernel goes on sending after
  * close(fd), but not to a peer whose handshake is not finished. SENDER_DRY (RFC
- * 6458 section 6.1.9) tells when a peer has everything, at once where nothing
- * is outstanding. */
+ * 6458 section 6.1.9) wakes us when a peer has everything. */
 static void sd_endpoint_start_flush(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
   struct sctp_event dry = {.se_assoc_id = SCTP_ALL_ASSOC,
@@ -821,17 +847,13 @@ static void sd_endpoint_start_flush(struct sd_endpoint *endpoint) {
                            .se_on = 1};
   /* New peers are refused, and the port can be bound again. */
   sd_sys_listen(handle->fd, 0);
-  if (sd_sys_setsockopt(handle->fd, IPPROTO_SCTP, SCTP_EVENT, &dry,
-                        sizeof dry) < 0) {
-    sd_handle_close(handle);
-    return;
-  }
-  sd_endpoint_flush(endpoint);
+  sd_sys_setsockopt(handle->fd, IPPROTO_SCTP, SCTP_EVENT, &dry, sizeof dry);
+  sd_handle_arm(handle, UV_READABLE);
+  sd_endpoint_flush_step(endpoint);
   if (handle->state != SD_FLUSHING)
     return;
   uv_ref((uv_handle_t *)&handle->poll);
   uv_ref((uv_handle_t *)&handle->timer);
-  sd_handle_arm(handle, UV_READABLE);
   sd_handle_start_timer(handle, SD_FLUSH_MS);
 }
 
@@ -887,23 +909,25 @@ static void sd_calls_end(struct sd_handle *handle, struct sd_calls *calls) {
   napi_close_handle_scope(owner->env, calls->handles);
 }
 
-/* Calls `function` within a batch. False: the handle is not open any more. */
+/* Calls `function` within a batch. False: end the batch, since the handle is
+ * not open any more, or since an exception has cleared the async context. */
 static bool sd_call(struct sd_handle *handle, napi_value function, size_t argc,
                     const napi_value *argv) {
   struct sd_env *owner = handle->owner;
   napi_value self;
-  napi_status status =
-      napi_get_reference_value(owner->env, handle->self, &self);
+  napi_status status;
+  if (handle->state != SD_OPEN || owner->exiting)
+    return false;
+  status = napi_get_reference_value(owner->env, handle->self, &self);
   if (status == napi_ok)
     status = napi_call_function(owner->env, self, function, argc, argv, NULL);
   if (status != napi_ok)
     sd_report(owner, status);
-  return handle->state == SD_OPEN && !owner->exiting;
+  return status == napi_ok && handle->state == SD_OPEN && !owner->exiting;
 }
 
 /* --------------------------------------------------------------- Receive */
-/* The functions named "deliver" return false when the endpoint is not to be
- * read any further: it was closed, or the thread is ending. */
+/* A result of false ends the drain. What is left then, polling reports. */
 
 static bool sd_deliver(struct sd_endpoint *endpoint, napi_value result) {
   napi_value on_recv;
@@ -947,8 +971,10 @@ static bool sd_deliver_message(struct sd_endpoint *endpoint,
       napi_create_array_with_length(env, 3, &result) != napi_ok ||
       napi_set_element(env, result, 0, buffer) != napi_ok ||
       napi_set_element(env, result, 1, host) != napi_ok ||
-      napi_set_element(env, result, 2, port) != napi_ok)
+      napi_set_element(env, result, 2, port) != napi_ok) {
+    napi_get_and_clear_last_exception(env, &result);
     return sd_deliver_error(endpoint, peer, -ENOBUFS);
+  }
   return sd_deliver(endpoint, result);
 }
 
@@ -980,13 +1006,11 @@ static bool sd_on_data(struct sd_endpoint *endpoint,
   bool last = received->flags & MSG_EOR, go_on;
   struct sd_peer *peer =
       sd_peer_get(endpoint, received->info.rcv_assoc_id, &received->from);
-  if (!peer)
-    return sd_deliver_error(endpoint, NULL, -ENOMEM);
   if (last && !peer->partial && !peer->skipping && size <= endpoint->recv_max)
     go_on = sd_deliver_message(endpoint, peer, data, size);
   else
     go_on = sd_on_piece(endpoint, peer, data, size, last);
-  if (last && peer->lost)
+  if (last && peer->gone)
     sd_peer_remove(endpoint, peer);
   return go_on;
 }
@@ -1006,7 +1030,9 @@ static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
   endpoint->receiving = true;
   for (i = 0; i < SD_DRAIN && go_on; i++) {
     napi_handle_scope scope;
-    n = sd_sys_recv(handle->fd, slab, SD_SLAB, &received);
+    n = sd_peers_reserve(endpoint)
+            ? sd_sys_recv(handle->fd, slab, SD_SLAB, &received)
+            : -ENOMEM;
     if (n == -EAGAIN)
       break;
     if (n >= 0 && received.flags & MSG_NOTIFICATION) {
@@ -1017,9 +1043,10 @@ static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
       break;
     if (n >= 0) {
       go_on = sd_on_data(endpoint, &received, slab, (size_t)n);
-    } else if (sd_deliver_error(endpoint, NULL, (int)n)) {
+    } else {
       sd_handle_arm(handle, handle->armed & ~UV_READABLE);
       sd_handle_start_timer(handle, SD_BACKOFF_MS);
+      sd_deliver_error(endpoint, NULL, (int)n);
       go_on = false;
     }
     napi_close_handle_scope(handle->owner->env, scope);
@@ -1039,7 +1066,7 @@ static void sd_endpoint_block(struct sd_endpoint *endpoint) {
   if (endpoint->blocked)
     return;
   endpoint->blocked = true;
-  if (endpoint->retried)
+  if (endpoint->in_vain)
     sd_handle_start_timer(handle, SD_BACKOFF_MS);
   else
     sd_handle_arm(handle, handle->armed | UV_WRITABLE);
@@ -1048,17 +1075,17 @@ static void sd_endpoint_block(struct sd_endpoint *endpoint) {
 static ssize_t sd_endpoint_send(struct sd_endpoint *endpoint, void *data,
                                 size_t size, union sd_addr *addr) {
   ssize_t n;
-  if (addr->sa.sa_family == AF_INET6 && endpoint->local.sa.sa_family == AF_INET)
+  if (!sd_addr_reaches(&endpoint->local, addr))
     return -EAFNOSUPPORT;
   n = sd_sys_send(endpoint->handle.fd, data, size, addr);
   if (n == -EAGAIN)
     sd_endpoint_block(endpoint);
   else if (n >= 0)
-    endpoint->retried = false;
+    endpoint->in_vain = false;
   return n;
 }
 
-static void sd_endpoint_writable(struct sd_endpoint *endpoint) {
+static void sd_endpoint_call_on_drain(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
   napi_env env = handle->owner->env;
   napi_value self, on_drain;
@@ -1067,7 +1094,7 @@ static void sd_endpoint_writable(struct sd_endpoint *endpoint) {
   napi_status status;
   sd_handle_arm(handle, handle->armed & ~UV_WRITABLE);
   endpoint->blocked = false;
-  endpoint->retried = true;
+  endpoint->in_vain = true;
   if (!sd_calls_begin(handle, &calls))
     return;
   status = napi_get_reference_value(env, handle->self, &self);
@@ -1084,35 +1111,41 @@ static void sd_endpoint_writable(struct sd_endpoint *endpoint) {
 
 /* ------------------------------------------------- What the loop reports */
 
-/* A status below 0 says that the socket has an error and that polling has
- * stopped. Reading tells which error it is. */
-static void sd_on_poll(uv_poll_t *poll, int status, int events) {
-  struct sd_endpoint *endpoint = poll->data;
-  struct sd_handle *handle = &endpoint->handle;
-  int armed = handle->armed;
-  if (status < 0) {
-    handle->armed = 0;
-    sd_handle_arm(handle, armed);
-    events = UV_READABLE;
-  }
+static void sd_endpoint_on_ready(struct sd_handle *handle, int events) {
+  struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
   if (handle->state == SD_FLUSHING) {
-    sd_endpoint_flush(endpoint);
+    sd_endpoint_flush_step(endpoint);
     return;
   }
-  if (events & UV_READABLE)
+  if (events == 0)
+    sd_handle_start_timer(handle, SD_BACKOFF_MS);
+  if (events == 0 || events & UV_READABLE)
     sd_endpoint_receive(endpoint);
   if (events & UV_WRITABLE && handle->state == SD_OPEN)
-    sd_endpoint_writable(endpoint);
+    sd_endpoint_call_on_drain(endpoint);
 }
 
-static void sd_on_timer(uv_timer_t *timer) {
-  struct sd_endpoint *endpoint = timer->data;
-  if (endpoint->handle.state == SD_FLUSHING)
-    sd_handle_close(&endpoint->handle);
-  else
-    sd_handle_arm(&endpoint->handle,
-                  UV_READABLE | (endpoint->blocked ? UV_WRITABLE : 0));
+static void sd_endpoint_on_timer(struct sd_handle *handle) {
+  struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
+  if (handle->state == SD_FLUSHING) {
+    sd_endpoint_discard(endpoint);
+    sd_handle_close(handle);
+    return;
+  }
+  sd_handle_arm(handle, UV_READABLE | (endpoint->blocked ? UV_WRITABLE : 0));
 }
+
+static void sd_endpoint_release(struct sd_handle *handle) {
+  struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
+  sd_peers_free(endpoint);
+  if (endpoint->on_recv)
+    napi_delete_reference(handle->owner->env, endpoint->on_recv);
+}
+
+static const struct sd_kind sd_endpoint_kind = {
+    .on_ready = sd_endpoint_on_ready,
+    .on_timer = sd_endpoint_on_timer,
+    .release = sd_endpoint_release};
 
 /* ------------------------------------------------------------- Arguments */
 /* Each throws and returns false where the value does not fit. */
@@ -1128,13 +1161,26 @@ static bool sd_arg_integer(napi_env env, napi_value value, const char *name,
     return true;
   snprintf(expected, sizeof expected, "an integer >= %.0f && <= %.0f", min,
            max);
-  snprintf(received, sizeof received, "%.15g", *result);
+  if (isnan(*result))
+    snprintf(received, sizeof received, "NaN");
+  else if (isinf(*result))
+    snprintf(received, sizeof received, *result < 0 ? "-Infinity" : "Infinity");
+  else
+    snprintf(received, sizeof received, "%.15g", *result);
   sd_throw_range(env, name, expected, received);
   return false;
 }
 
-/* The text of an IP address; whether it is one is for sd_addr_parse() to say,
- * so one that is too long or has a NUL in it becomes the empty text. */
+static void sd_throw_not_address(napi_env env, const char *name,
+                                 const char *host) {
+  char message[256];
+  snprintf(message, sizeof message,
+           "The \"%s\" argument must be an IP address. Received '%s'", name,
+           host);
+  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", message);
+}
+
+/* A text that may be an IP address. */
 static bool sd_arg_host(napi_env env, napi_value value, const char *name,
                         char host[SD_HOST_MAX]) {
   size_t length;
@@ -1143,17 +1189,19 @@ static bool sd_arg_host(napi_env env, napi_value value, const char *name,
     sd_throw_type(env, name, "of type string", value);
     return false;
   }
-  if (length == SD_HOST_MAX - 1 || strlen(host) != length)
-    host[0] = '\0';
+  /* Cut off, or with a NUL in it. */
+  if (length == SD_HOST_MAX - 1 || strlen(host) != length) {
+    sd_throw_not_address(env, name, host);
+    return false;
+  }
   return true;
 }
 
 static bool sd_arg_address(napi_env env, const char *syscall, const char *name,
-                           napi_value host_value, const char *host, int port,
-                           union sd_addr *addr) {
+                           const char *host, int port, union sd_addr *addr) {
   int error = sd_addr_parse(host, port, addr);
   if (error == -EINVAL)
-    sd_throw_type(env, name, "an IP address", host_value);
+    sd_throw_not_address(env, name, host);
   else if (error < 0)
     sd_throw_system(env, syscall, error, host, port);
   return error == 0;
@@ -1206,7 +1254,7 @@ static napi_value sd_js_send(napi_env env, napi_callback_info info) {
       !sd_arg_bytes(env, argv[0], "buffer", &data, &size) ||
       !sd_arg_host(env, argv[1], "host", host) ||
       !sd_arg_integer(env, argv[2], "port", 1, UINT16_MAX, &port) ||
-      !sd_arg_address(env, "send", "host", argv[1], host, (int)port, &addr))
+      !sd_arg_address(env, "send", "host", host, (int)port, &addr))
     return NULL;
   unsendable = sd_addr_unsendable(&addr);
   if (unsendable) {
@@ -1338,6 +1386,8 @@ static int sd_endpoint_options(int fd, int family) {
 /* Makes, binds and listens. Returns the descriptor, or -errno and in `syscall`
  * what failed. */
 static int sd_endpoint_socket(union sd_addr *addr, const char **syscall) {
+  /* getsockname() forgets the interface of a link-local address. */
+  uint32_t scope = addr->sa.sa_family == AF_INET6 ? addr->v6.sin6_scope_id : 0;
   int fd, error;
   *syscall = "socket";
   fd = sd_sys_socket(addr->sa.sa_family, SOCK_SEQPACKET);
@@ -1356,6 +1406,8 @@ static int sd_endpoint_socket(union sd_addr *addr, const char **syscall) {
   if (error == 0) {
     *syscall = "getsockname";
     error = sd_sys_getsockname(fd, addr);
+    if (addr->sa.sa_family == AF_INET6)
+      addr->v6.sin6_scope_id = scope;
   }
   if (error == 0)
     return fd;
@@ -1411,6 +1463,23 @@ static napi_value sd_js_construct(napi_env env, napi_callback_info info) {
   return self;
 }
 
+/* Takes over `fd`. NULL: no memory. */
+static struct sd_endpoint *sd_endpoint_new(struct sd_env *owner, int fd) {
+  struct sd_endpoint *endpoint = calloc(1, sizeof *endpoint);
+  struct sd_peer **peers = calloc(SD_PEER_SLOTS, sizeof *peers);
+  if (!endpoint || !peers) {
+    close(fd);
+  } else if (sd_handle_init(&endpoint->handle, &sd_endpoint_kind, owner, fd) ==
+             0) {
+    endpoint->peers = peers;
+    endpoint->slots = SD_PEER_SLOTS;
+    return endpoint;
+  }
+  free(peers);
+  free(endpoint);
+  return NULL;
+}
+
 static napi_value sd_js_open(napi_env env, napi_callback_info info) {
   size_t argc = 4;
   napi_value argv[4], object;
@@ -1421,13 +1490,13 @@ static napi_value sd_js_open(napi_env env, napi_callback_info info) {
   struct sd_env *owner;
   struct sd_endpoint *endpoint;
   const char *syscall;
-  int fd, error;
+  int fd;
   SD_CHECK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
   SD_CHECK(env, napi_get_instance_data(env, (void **)&owner));
   if (!sd_arg_host(env, argv[0], "bindHost", host) ||
       !sd_arg_integer(env, argv[1], "bindPort", 0, UINT16_MAX, &port) ||
       !sd_arg_integer(env, argv[2], "recvMaxlen", 1, SD_RECV_MAX, &recv_max) ||
-      !sd_arg_address(env, "bind", "bindHost", argv[0], host, (int)port, &addr))
+      !sd_arg_address(env, "bind", "bindHost", host, (int)port, &addr))
     return NULL;
   SD_CHECK(env, napi_typeof(env, argv[3], &type));
   if (type != napi_function) {
@@ -1440,13 +1509,9 @@ static napi_value sd_js_open(napi_env env, napi_callback_info info) {
                     (int)port);
     return NULL;
   }
-  endpoint = calloc(1, sizeof *endpoint);
-  error = endpoint ? sd_handle_init(&endpoint->handle, owner, fd) : -ENOMEM;
-  if (error < 0) {
-    if (!endpoint)
-      close(fd);
-    free(endpoint);
-    sd_throw_system(env, "open", error, host, (int)port);
+  endpoint = sd_endpoint_new(owner, fd);
+  if (!endpoint) {
+    sd_throw_system(env, "open", -ENOMEM, NULL, 0);
     return NULL;
   }
   endpoint->recv_max = (size_t)recv_max;

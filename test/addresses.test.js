@@ -25,11 +25,35 @@ test('address() tells address, family and port of an IPv6 endpoint', (t) => {
   assert.ok(port > 0);
 });
 
+test('address() tells a link-local address with its interface', (t) => {
+  const handle = t.open(() => {}, { host: 'fe80::1%dummy0' });
+  assert.equal(handle.address().address, 'fe80::1%dummy0');
+});
+
 test('address() tells the port that was asked for', async (t) => {
   const { port } = t.open().address();
   const same = t.open(() => {}, { host: '127.0.0.2', port });
   assert.equal(same.address().port, port);
 });
+
+for (const [host, to] of [
+  ['127.0.0.1', '::1'],
+  ['0.0.0.0', 'fd00::1'],
+  ['::1', '127.0.0.1'],
+  ['fd00::1', '::ffff:10.9.0.1'],
+]) {
+  test(`an endpoint bound to ${host} refuses to send to ${to}`, (t) => {
+    const handle = t.open(() => {}, { host });
+    assert.throws(() => handle.send(Buffer.from('x'), to, 9), {
+      message: `send EAFNOSUPPORT ${to}:9`,
+      code: 'EAFNOSUPPORT',
+      errno: -97,
+      syscall: 'send',
+      address: to,
+      port: 9,
+    });
+  });
+}
 
 /** [bound here, bound there, sent to, seen here as, seen there as] */
 for (const [here, there, to, seenHere, seenThere] of [

@@ -120,15 +120,19 @@ test('an unknown interface is named in a system error', (t) => {
   });
 });
 
-test('an IPv4 endpoint refuses to send to IPv6', (t) => {
+test('the error of an argument shows what was received', (t) => {
   const handle = t.open();
-  assert.throws(() => handle.send(bytes, '::1', 9), {
-    code: 'EAFNOSUPPORT',
-    errno: -97,
-    syscall: 'send',
-    address: '::1',
-    port: 9,
-  });
+  for (const [args, message] of [
+    [[bytes, 'localhost', 1], /"host" .* an IP address. Received 'localhost'$/],
+    [[bytes, 5, 1], /"host" .* of type string. Received type number$/],
+    [[bytes, '127.0.0.1', NaN], /"port" .*>= 1 && <= 65535. Received NaN$/],
+    [[bytes, '127.0.0.1', -Infinity], /Received -Infinity$/],
+    [[bytes, '127.0.0.1', 65536], /Received 65536$/],
+    [['x', '127.0.0.1', 1], /"buffer" .* a Buffer, .*Received type string$/],
+    [[bytes, '224.0.0.1', 1], /"host" .* one host. Received 224.0.0.1$/],
+  ]) {
+    assert.throws(() => handle.send(...args), { message });
+  }
 });
 
 test('a port in use fails with EADDRINUSE', (t) => {

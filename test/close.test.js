@@ -182,6 +182,22 @@ test('a process stays alive until what it sent has arrived', async (t) => {
   await until(() => received.length === 10);
 });
 
+test('the garbage collector does not cut a flush short', async (t) => {
+  delay(t, '100ms');
+  const { received, port } = collector(t);
+  const { code, stderr } = await runScript(
+    `(() => {
+      const handle = open('127.0.0.1', 0, 100, () => {});
+      handle.unref().send(Buffer.from('x'), '127.0.0.1', ${port});
+      handle.close();
+    })();
+    const timer = setInterval(gc, 5).unref();`,
+    { nodeArgs: ['--expose-gc'] },
+  );
+  assert.deepEqual([stderr, code], ['', 0]);
+  await until(() => received.length === 1);
+});
+
 test('close waits for a dead peer 5 seconds at the most', async (t) => {
   run('tc qdisc add dev lo root netem loss 100%');
   t.after(() => run('tc qdisc del dev lo root'));
@@ -194,6 +210,57 @@ test('close waits for a dead peer 5 seconds at the most', async (t) => {
   await until(() => openSockets() === before);
   const seconds = Number(process.hrtime.bigint() - start) / 1e9;
   assert.ok(seconds > 4.5, `${seconds} s`);
+});
+
+test('messages that arrive before the deadline do not make the kernel abort what it sends after it', async (t) => {
+  const child = spawn(
+    process.execPath,
+    [
+      '-e',
+      `const { open } = require(process.argv[1]);
+      let bytes = 0;
+      const handle = open('127.0.0.1', 0, 65536, ([data]) => {
+        bytes += data.length;
+        console.log(bytes);
+      });
+      console.log(handle.address().port);`,
+      path.resolve(__dirname, '..'),
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  let output = '';
+  child.stdout.on('data', (data) => {
+    output += data;
+  });
+  const lines = () => output.trim().split('\n').map(Number);
+  await until(() => output.endsWith('\n'));
+  const [stopped] = lines();
+
+  const { handle, received, port } = collector(t);
+  const flood = t.open();
+  flood.send(message, '127.0.0.1', port);
+  handle.send(Buffer.alloc(1000), '127.0.0.1', stopped);
+  await until(() => received.length === 1 && lines().length === 2);
+  child.kill('SIGSTOP');
+  let sent = 1000;
+  assert.throws(
+    () => {
+      for (;;) {
+        handle.send(Buffer.alloc(10_000), '127.0.0.1', stopped);
+        sent += 10_000;
+      }
+    },
+    { code: 'EAGAIN' },
+  );
+  handle.close();
+  flood.send(message, '127.0.0.1', port);
+  // When the loop goes on, the deadline has passed and the message is unread.
+  const deadline = Date.now() + 5200;
+  while (Date.now() < deadline);
+  child.kill('SIGCONT');
+  await until(() => lines().at(-1) === sent);
+  child.kill();
+  await once(child, 'close');
 });
 
 test('the port can be bound again while the old socket flushes', async (t) => {

@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict');
 const { AsyncLocalStorage } = require('node:async_hooks');
 const { setImmediate: turn } = require('node:timers/promises');
-const { collector, sendAll, test, until } = require('./helpers');
+const { collector, runScript, sendAll, test, until } = require('./helpers');
 
 const numbered = (count, size) =>
   Array.from({ length: count }, (_, i) => {
@@ -142,6 +142,24 @@ test('onRecv runs in the async context that open was called in', async (t) => {
   storage.run('of send', () => handle.send(Buffer.from('x'), address, port));
   await until(() => stores.length === 2);
   assert.deepEqual(stores, ['of open', 'of open']);
+});
+
+test('onRecv keeps its async context after one that has thrown', async () => {
+  const { stdout, stderr } = await runScript(
+    `const { AsyncLocalStorage } = require('node:async_hooks');
+    const storage = new AsyncLocalStorage();
+    process.on('uncaughtException', () => {});
+    const handle = storage.run('of open', () =>
+      open('127.0.0.1', 0, 100, ([data]) => {
+        console.log(storage.getStore());
+        if (String(data) === 'last') return handle.close();
+        throw new Error('x');
+      }));
+    const { address, port } = handle.address();
+    for (const text of ['', '', 'last'])
+      handle.send(Buffer.from(text || 'x'), address, port);`,
+  );
+  assert.deepEqual([stderr, stdout], ['', 'of open\n'.repeat(3)]);
 });
 
 test('onDrain runs in the async context that open was called in', async (t) => {
