@@ -6,7 +6,7 @@ const { once } = require('node:events');
 const fs = require('node:fs');
 const path = require('node:path');
 const nodeTest = require('node:test');
-const { setImmediate: turn } = require('node:timers/promises');
+const { setTimeout: wait } = require('node:timers/promises');
 const { open } = require('..');
 
 /**
@@ -22,9 +22,9 @@ const SNDBUF = Number(
       ),
 );
 
-/** Resolves when `condition()` holds; asks once per turn of the event loop. */
+/** Resolves when `condition()` holds; asks so seldom that others can work. */
 async function until(condition) {
-  while (!condition()) await turn();
+  while (!condition()) await wait(5);
 }
 
 function openSockets() {
