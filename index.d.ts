@@ -7,7 +7,8 @@
  * - `data`: the message, in memory of its own.
  * - `host`: the sender's IP address. IPv4 is always in dotted form, also on a
  *   dual-stack endpoint; a link-local address carries its interface
- *   (`fe80::1%eth0`). A multihomed peer keeps one address here for as long as
+ *   (`fe80::1%eth0`), except, on an endpoint bound to `'::'`, that of a sender
+ *   which had closed before its message was read. A multihomed peer keeps one address here for as long as
  *   its association lasts: the first it sent from or was sent to.
  * - `port`: the sender's port, 1 to 65535.
  *
@@ -37,8 +38,9 @@ export interface Endpoint {
    * @param buffer 1 byte to what the kernel grants as SO_SNDBUF: twice
    *   `net.core.wmem_max`, 8 MiB at the most, 416 KiB by default. Any view of
    *   bytes will do.
-   * @param host IP address of one host. IPv6 needs an endpoint that is bound
-   *   to an IPv6 address; a link-local address needs its interface.
+   * @param host IP address of one host. It must be of the family that the
+   *   endpoint is bound to, or of either where that is `'::'`; a link-local
+   *   address needs its interface.
    * @param port 1 to 65535.
    * @returns the number of bytes sent, which is the message's length.
    * @throws `TypeError` `ERR_INVALID_ARG_TYPE`, also where `host` is not an IP
@@ -54,7 +56,8 @@ export interface Endpoint {
    *   - `ESHUTDOWN`, `EADDRNOTAVAIL`: an old association with this peer is
    *     just closing. Try again after 100 ms.
    *   - `ENETUNREACH`, `EHOSTUNREACH`: there is no route.
-   *   - `EAFNOSUPPORT`: an IPv6 address, on an endpoint bound to IPv4.
+   *   - `EAFNOSUPPORT`: an address of a family that the endpoint is not bound
+   *     to; one bound to `'::'` has both.
    *   - `ENODEV`: there is no such interface.
    */
   send(buffer: NodeJS.ArrayBufferView, host: string, port: number): number;

@@ -74,7 +74,7 @@ function transfer(file, size, { address, port }) {
 async function main() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { size: { type: 'string', default: '256' } },
+    options: { size: { type: 'string', default: '64' } },
   });
   const name = positionals[0] ?? path.join(__dirname, '..', 'README.md');
   const size = Number(values.size);
