@@ -1,6 +1,7 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
 const {
   associations,
   collector,
@@ -14,7 +15,7 @@ const {
 enterOwnNetwork(__filename);
 run('ip link set lo up');
 // Whatever stays unacknowledged is sent again for as long as a test needs.
-run('sysctl -qw net.sctp.association_max_retrans=1000');
+fs.writeFileSync('/proc/sys/net/sctp/association_max_retrans', '1000');
 
 const numbered = (count) =>
   Array.from({ length: count }, (_, i) => {
