@@ -104,6 +104,7 @@ struct sd_env {
   napi_env env;
   uv_loop_t *loop;
   napi_ref endpoint_class;
+  napi_ref storage_class; /* AsyncLocalStorage, where a handle needs it */
   napi_async_cleanup_hook_handle hook;
   struct sd_handle *handles;        /* not yet closed, newest first */
   struct sd_endpoint *constructing; /* what the class is to wrap, or NULL */
@@ -143,6 +144,7 @@ struct sd_handle {
   uv_timer_t timer; /* back-off while open, deadline while flushing */
   napi_ref self;    /* the JavaScript object */
   napi_async_context context;
+  napi_ref run; /* weak, or NULL: calls a function in the context of open() */
 };
 
 /* One per association of an endpoint. */
@@ -633,6 +635,8 @@ static void sd_on_handle_closed(struct sd_handle *handle) {
     napi_async_destroy(owner->env, handle->context);
   if (handle->self)
     napi_delete_reference(owner->env, handle->self);
+  if (handle->run)
+    napi_delete_reference(owner->env, handle->run);
   *handle->link = handle->next;
   if (handle->next)
     handle->next->link = handle->link;
@@ -691,6 +695,37 @@ static void sd_on_collected(napi_env env, void *data, void *hint) {
   sd_handle_maybe_free(handle);
 }
 
+/* A property that nobody meets by accident. What a handle calls is held by its
+ * object in this way, and weakly here: a strong reference would keep a handle
+ * alive for ever that the function itself refers to. */
+static bool sd_hide(napi_env env, napi_value object, const char *name,
+                    napi_value value, napi_ref *weak) {
+  napi_property_descriptor property = {.value = value};
+  napi_value text;
+  return napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &text) ==
+             napi_ok &&
+         napi_create_symbol(env, text, &property.name) == napi_ok &&
+         napi_define_properties(env, object, 1, &property) == napi_ok &&
+         napi_create_reference(env, value, 0, weak) == napi_ok;
+}
+
+/* Where the async context is more than the async id that Node-API restores,
+ * keeps the present one. */
+static bool sd_handle_keep_context(struct sd_handle *handle,
+                                   napi_value object) {
+  struct sd_env *owner = handle->owner;
+  napi_env env = owner->env;
+  napi_value class, snapshot, run;
+  if (!owner->storage_class)
+    return true;
+  return napi_get_reference_value(env, owner->storage_class, &class) ==
+             napi_ok &&
+         napi_get_named_property(env, class, "snapshot", &snapshot) ==
+             napi_ok &&
+         napi_call_function(env, class, snapshot, 0, NULL, &run) == napi_ok &&
+         sd_hide(env, object, "run", run, &handle->run);
+}
+
 /* Gives the handle its JavaScript object. If this fails, the caller closes
  * the handle. */
 static bool sd_handle_wrap(struct sd_handle *handle, napi_value object) {
@@ -702,7 +737,8 @@ static bool sd_handle_wrap(struct sd_handle *handle, napi_value object) {
   return napi_create_reference(env, object, 1, &handle->self) == napi_ok &&
          napi_create_string_utf8(env, "SCTP", NAPI_AUTO_LENGTH, &name) ==
              napi_ok &&
-         napi_async_init(env, object, name, &handle->context) == napi_ok;
+         napi_async_init(env, object, name, &handle->context) == napi_ok &&
+         sd_handle_keep_context(handle, object);
 }
 
 static bool sd_handle_set_unrefed(struct sd_handle *handle, bool unrefed) {
@@ -909,18 +945,25 @@ static void sd_calls_end(struct sd_handle *handle, struct sd_calls *calls) {
   napi_close_handle_scope(owner->env, calls->handles);
 }
 
-/* Calls `function` within a batch. False: end the batch, since the handle is
- * not open any more, or since an exception has cleared the async context. */
-static bool sd_call(struct sd_handle *handle, napi_value function, size_t argc,
-                    const napi_value *argv) {
+/* Calls `function` within a batch, with one argument or, if that is NULL, with
+ * none. False: end the batch, since the handle is not open any more, or since
+ * an exception has cleared the async context. */
+static bool sd_call(struct sd_handle *handle, napi_value function,
+                    napi_value argument) {
   struct sd_env *owner = handle->owner;
-  napi_value self;
+  napi_env env = owner->env;
+  napi_value self, argv[2] = {function, argument};
+  size_t argc = argument ? 2 : 1;
   napi_status status;
   if (handle->state != SD_OPEN || owner->exiting)
     return false;
-  status = napi_get_reference_value(owner->env, handle->self, &self);
-  if (status == napi_ok)
-    status = napi_call_function(owner->env, self, function, argc, argv, NULL);
+  status = napi_get_reference_value(env, handle->self, &self);
+  if (status == napi_ok && handle->run)
+    status = napi_get_reference_value(env, handle->run, &function);
+  if (status == napi_ok && handle->run)
+    status = napi_call_function(env, self, function, argc, argv, NULL);
+  else if (status == napi_ok)
+    status = napi_call_function(env, self, function, argc - 1, argv + 1, NULL);
   if (status != napi_ok)
     sd_report(owner, status);
   return status == napi_ok && handle->state == SD_OPEN && !owner->exiting;
@@ -935,7 +978,7 @@ static bool sd_deliver(struct sd_endpoint *endpoint, napi_value result) {
                                &on_recv) != napi_ok ||
       !on_recv)
     return false;
-  return sd_call(&endpoint->handle, on_recv, 1, &result);
+  return sd_call(&endpoint->handle, on_recv, result);
 }
 
 /* `peer` may be NULL, where the error is of no message. */
@@ -1105,7 +1148,7 @@ static void sd_endpoint_call_on_drain(struct sd_endpoint *endpoint) {
   if (status != napi_ok)
     sd_report(handle->owner, status);
   else if (type == napi_function)
-    sd_call(handle, on_drain, 0, NULL);
+    sd_call(handle, on_drain, NULL);
   sd_calls_end(handle, &calls);
 }
 
@@ -1415,34 +1458,25 @@ static int sd_endpoint_socket(union sd_addr *addr, const char **syscall) {
   return error;
 }
 
-/* The object of an open handle. `onRecv` is held by a property and not by a
- * strong reference, which would keep an unreferenced handle alive that the
- * function itself refers to. */
 static napi_value sd_endpoint_object(struct sd_endpoint *endpoint,
                                      napi_value on_recv) {
   struct sd_env *owner = endpoint->handle.owner;
   napi_env env = owner->env;
-  napi_value class, object, null, text, symbol;
-  napi_property_descriptor properties[2] = {
-      {.utf8name = "onDrain",
-       .attributes = napi_writable | napi_enumerable | napi_configurable},
-      {.value = on_recv, .attributes = napi_default}};
+  napi_value class, object;
+  napi_property_descriptor on_drain = {
+      .utf8name = "onDrain",
+      .attributes = napi_writable | napi_enumerable | napi_configurable};
   SD_CHECK(env, napi_get_reference_value(env, owner->endpoint_class, &class));
-  SD_CHECK(env, napi_get_null(env, &null));
-  SD_CHECK(env,
-           napi_create_string_utf8(env, "onRecv", NAPI_AUTO_LENGTH, &text));
-  SD_CHECK(env, napi_create_symbol(env, text, &symbol));
-  properties[0].value = null;
-  properties[1].name = symbol;
+  SD_CHECK(env, napi_get_null(env, &on_drain.value));
   owner->constructing = endpoint;
   if (napi_new_instance(env, class, 0, NULL, &object) != napi_ok)
     object = NULL;
   owner->constructing = NULL;
-  if (!object)
-    return NULL;
-  SD_CHECK(env, napi_define_properties(env, object, 2, properties));
-  SD_CHECK(env, napi_create_reference(env, on_recv, 0, &endpoint->on_recv));
-  return object;
+  if (object && napi_define_properties(env, object, 1, &on_drain) == napi_ok &&
+      sd_hide(env, object, "onRecv", on_recv, &endpoint->on_recv))
+    return object;
+  sd_throw_status(env);
+  return NULL;
 }
 
 static napi_value sd_js_construct(napi_env env, napi_callback_info info) {
@@ -1554,6 +1588,28 @@ static napi_status sd_symbol_dispose(napi_env env, napi_value *result) {
   return status;
 }
 
+/* From version 24 on, Node keeps AsyncLocalStorage apart from async ids. */
+static napi_status sd_find_storage(napi_env env, struct sd_env *owner) {
+  napi_value global, process, get, name, module, class;
+  const napi_node_version *version;
+  napi_status status = napi_get_node_version(env, &version);
+  if (status != napi_ok || version->major < 24)
+    return status;
+  if ((status = napi_get_global(env, &global)) == napi_ok &&
+      (status = napi_get_named_property(env, global, "process", &process)) ==
+          napi_ok &&
+      (status = napi_get_named_property(env, process, "getBuiltinModule",
+                                        &get)) == napi_ok &&
+      (status = napi_create_string_utf8(env, "node:async_hooks",
+                                        NAPI_AUTO_LENGTH, &name)) == napi_ok &&
+      (status = napi_call_function(env, process, get, 1, &name, &module)) ==
+          napi_ok &&
+      (status = napi_get_named_property(env, module, "AsyncLocalStorage",
+                                        &class)) == napi_ok)
+    status = napi_create_reference(env, class, 1, &owner->storage_class);
+  return status;
+}
+
 static napi_status sd_define_endpoint(napi_env env, struct sd_env *owner) {
   napi_property_descriptor methods[] = {
       {.utf8name = "send", .method = sd_js_send},
@@ -1597,6 +1653,7 @@ NAPI_MODULE_INIT() {
     return NULL;
   }
   SD_CHECK(env, napi_get_uv_event_loop(env, &owner->loop));
+  SD_CHECK(env, sd_find_storage(env, owner));
   SD_CHECK(env, sd_define_endpoint(env, owner));
   SD_CHECK(env,
            napi_add_async_cleanup_hook(env, sd_on_exit, owner, &owner->hook));
