@@ -730,6 +730,9 @@ static bool sd_handle_keep_context(struct sd_handle *handle,
  * the handle. */
 static bool sd_handle_wrap(struct sd_handle *handle, napi_value object) {
   napi_env env = handle->owner->env;
+  /* Node 26 would keep the resource of a context from being collected. There
+   * the context is in the snapshot, so the handle need not be the resource. */
+  napi_value resource = handle->owner->storage_class ? NULL : object;
   napi_value name;
   if (napi_wrap(env, object, handle, sd_on_collected, NULL, NULL) != napi_ok)
     return false;
@@ -737,7 +740,7 @@ static bool sd_handle_wrap(struct sd_handle *handle, napi_value object) {
   return napi_create_reference(env, object, 1, &handle->self) == napi_ok &&
          napi_create_string_utf8(env, "SCTP", NAPI_AUTO_LENGTH, &name) ==
              napi_ok &&
-         napi_async_init(env, object, name, &handle->context) == napi_ok &&
+         napi_async_init(env, resource, name, &handle->context) == napi_ok &&
          sd_handle_keep_context(handle, object);
 }
 
