@@ -192,7 +192,7 @@ static void sd_throw_status(napi_env env) {
     napi_throw_error(env, NULL, "Node-API call failed");
 }
 
-/* For functions called by JavaScript only. */
+/* For functions that return a value to JavaScript; NULL: an exception. */
 #define SD_CHECK(env, call)                                                    \
   do {                                                                         \
     if ((call) != napi_ok) {                                                   \
