@@ -1,28 +1,11 @@
 'use strict';
 
-/** Loads the addon, or says what to do where it cannot be loaded. */
-function load() {
-  if (process.platform !== 'linux') {
-    throw new Error(
-      'sctp-napi works on Linux only: it uses the SCTP of the Linux kernel',
-    );
-  }
-  try {
-    return require('./build/Release/sctp_dgram.node');
-  } catch (error) {
-    if (error.code === 'MODULE_NOT_FOUND') {
-      error.message =
-        'sctp-napi has not been compiled. Package managers may hold back ' +
-        'install scripts: allow it (npm: `npm rebuild sctp-napi`, pnpm: ' +
-        '`pnpm approve-builds`)';
-    } else if (/libsctp/.test(error.message)) {
-      error.message +=
-        '. Install it: libsctp1 on Debian and Ubuntu, lksctp-tools elsewhere';
-    }
-    throw error;
-  }
-}
+const { constants, open } = require('./lib/binding');
+const { createServer } = require('./lib/server');
+const { connect } = require('./lib/socket');
 
-const binding = load();
-
-exports.open = binding.open;
+exports.open = open;
+exports.createServer = createServer;
+exports.connect = connect;
+exports.createConnection = connect;
+exports.constants = constants;

@@ -2,11 +2,14 @@
  * SCTP for Node.js: kernel sockets of Linux through Node-API.
  *
  * open() gives a one-to-many endpoint (RFC 6458 section 3): one socket that
- * exchanges messages with any number of peers. The file has three layers, each
- * of which calls only what stands above it: plain C (errors, addresses, system
- * calls), the socket's life and its messages (handle, peers, receive, send),
- * and what JavaScript sees (methods, open, init). Upwards a handle calls
- * through its kind only.
+ * exchanges messages with any number of peers. connect() and listen() give the
+ * one-to-one sockets (section 4) that lib/ turns into streams.
+ *
+ * The first part of the file is for all of them: errors, addresses, system
+ * calls, messages in pieces, the life of a handle, calls to JavaScript and
+ * their arguments. The endpoint, the socket of one association, the listener
+ * and the decoder of notifications follow, each with its methods. A function
+ * calls only what stands above it; upwards a handle calls through its kind.
  *
  * Words: an association is the kernel's connection to one peer. A message is
  * what one send() hands over and one onRecv() delivers. A notification is a
@@ -15,13 +18,13 @@
  *
  * Lifetime and ownership:
  *
- * 1. A handle is allocated by open() and freed, once, when its libuv handles
- *    have reported that they are closed and its JavaScript object has been
- *    finalized, in whichever order.
+ * 1. A handle is allocated with its descriptor and freed, once, when its libuv
+ *    handles have reported that they are closed and its JavaScript object has
+ *    been finalized, in whichever order.
  * 2. Until the close callback has run the environment's list owns it. While it
- *    is open and referenced, a strong reference keeps its JavaScript object
- *    alive; unref() makes that reference weak, and the finalizer of a dropped
- *    object then closes a socket that is still open.
+ *    is open, a strong reference keeps its JavaScript object alive. Only an
+ *    endpoint's becomes weak by unref(), and the finalizer of a dropped object
+ *    then closes a socket that is still open.
  * 3. sd_handle_close() is the only place that calls uv_close() and, in the same
  *    tick and after it, close(fd). It may be called at any time, any number of
  *    times, also inside a callback of the handle.
@@ -33,15 +36,20 @@
  *    Peers are removed while messages are read and at the end, and a flush,
  *    which reads too, does not start while a drain is running: so a drain may
  *    use its peer after a call into JavaScript.
- * 6. One asynchronous cleanup hook per environment closes all handles and is
+ * 6. What a socket's send() could not hand over stays in its JavaScript array,
+ *    which the socket refers to until it is sent, has failed, or is closed.
+ * 7. One asynchronous cleanup hook per environment closes all handles and is
  *    removed by the last close callback. From then on, and when a call into
  *    JavaScript fails because the thread is being terminated, none is made.
- * 7. State per environment is its instance data; nothing static is written to.
+ * 8. State per environment is its instance data; nothing static is written to.
  *    A handle is used by its environment's thread only.
  */
 
+#define _GNU_SOURCE /* accept4 */
+
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sock_diag.h>
 #include <math.h>
 #include <net/if.h>
@@ -66,15 +74,21 @@
 /* The same where messages are thrown away, without a call into JavaScript. */
 #define SD_DISCARD 1024
 
+/* Connections accepted before others get their turn. */
+#define SD_ACCEPT 64
+
 /* Where recvmsg() writes. Longer messages are assembled from pieces; Linux
  * grants a socket about this much by default, so that is rare. */
 #define SD_SLAB (256 * 1024)
 
 #define SD_RECV_MAX (16 * 1024 * 1024)
 
-/* Memory for the half-arrived messages of all peers of one endpoint, so that
+/* Memory for the half-arrived messages of all peers of one socket, so that
  * peers which never finish theirs cannot exhaust it. */
 #define SD_ASSEMBLY_TOTAL (4 * SD_RECV_MAX)
+
+/* Addresses of one side of an association; Linux announces no more. */
+#define SD_ADDRS 64
 
 /* With the defaults of Linux, 64 KiB messages stall for the delayed SACK again
  * and again; the kernel cuts this to what net.core.*mem_max allows. */
@@ -99,16 +113,27 @@ union sd_addr {
   struct sockaddr_in6 v6;
 };
 
+/* Addresses one after the other without a gap, as sctp_bindx() and
+ * sctp_connectx() take them. */
+struct sd_addrs {
+  char packed[SD_ADDRS * sizeof(struct sockaddr_in6)];
+  size_t length;
+  int count;
+  int family; /* of a socket that has or reaches them all; AF_UNSPEC: none */
+};
+
+enum sd_class { SD_ENDPOINT, SD_SOCKET, SD_LISTENER, SD_CLASSES };
+
 /* One per N-API environment (main thread, worker, reload). */
 struct sd_env {
   napi_env env;
   uv_loop_t *loop;
-  napi_ref endpoint_class;
+  napi_ref classes[SD_CLASSES];
   napi_ref storage_class; /* AsyncLocalStorage, where a handle needs it */
   napi_async_cleanup_hook_handle hook;
-  struct sd_handle *handles;        /* not yet closed, newest first */
-  struct sd_endpoint *constructing; /* what the class is to wrap, or NULL */
-  bool exiting;                     /* call no JavaScript any more */
+  struct sd_handle *handles;      /* not yet closed, newest first */
+  struct sd_handle *constructing; /* what a class is to wrap, or NULL */
+  bool exiting;                   /* call no JavaScript any more */
   _Alignas(max_align_t) char slab[SD_SLAB]; /* where recvmsg() writes */
 };
 
@@ -123,6 +148,8 @@ struct sd_handle;
 
 /* What differs between handles. */
 struct sd_kind {
+  enum sd_class class;
+  bool collectable; /* by the GC when it is unrefed and dropped */
   void (*on_ready)(struct sd_handle *handle, int events); /* 0: an error */
   void (*on_timer)(struct sd_handle *handle);
   void (*release)(struct sd_handle *handle); /* what it owns, not itself */
@@ -136,7 +163,9 @@ struct sd_handle {
   struct sd_handle **link; /* what points to this one in the owner's list */
   enum sd_state state;
   bool collected; /* no JavaScript object, or finalized */
-  bool unrefed;   /* self is weak, the loop may end */
+  bool unrefed;   /* the loop may end */
+  bool blocked;   /* a send met a full buffer and waits for room */
+  bool in_vain;   /* none has worked since there was room last */
   int fd;
   int armed;      /* event mask given to uv_poll_start() */
   int uv_handles; /* of poll and timer, those not yet closed */
@@ -144,7 +173,21 @@ struct sd_handle {
   uv_timer_t timer; /* back-off while open, deadline while flushing */
   napi_ref self;    /* the JavaScript object */
   napi_async_context context;
-  napi_ref run; /* weak, or NULL: calls a function in the context of open() */
+  napi_ref run; /* weak, or NULL: calls a function in the first context */
+  union sd_addr local;
+};
+
+/* The pieces of a message so far. */
+struct sd_partial {
+  char *data;
+  size_t length;
+  size_t capacity;
+};
+
+/* What limits the messages in pieces of one socket. */
+struct sd_assembly {
+  size_t max;   /* length of a message */
+  size_t total; /* capacity of all that are half-arrived */
 };
 
 /* One per association of an endpoint. */
@@ -155,25 +198,66 @@ struct sd_peer {
   bool skipping; /* the current message is too long, drop its pieces */
   char host[SD_HOST_MAX];
   uint16_t port;
-  char *partial; /* the pieces of the current message so far */
-  size_t length;
-  size_t capacity;
+  struct sd_partial partial;
 };
 
 /* One per open(). */
 struct sd_endpoint {
   struct sd_handle handle; /* first, so that one is cast to the other */
   napi_ref on_recv;        /* weak: a property of self keeps it alive */
-  size_t recv_max;
-  union sd_addr local;
+  struct sd_assembly assembly;
   bool receiving;         /* a drain is running, below us on the stack */
-  bool blocked;           /* send() met EAGAIN, onDrain is due */
-  bool in_vain;           /* no send() has worked since the last onDrain */
   struct sd_peer **peers; /* hash table over the association id */
   size_t slots;           /* a power of two */
   size_t peer_count;
   struct sd_peer *spare; /* memory for the next new peer */
-  size_t assembling;     /* capacity of all partial messages */
+};
+
+/* One per association that was connected or accepted. */
+struct sd_socket {
+  struct sd_handle handle;
+  union sd_addr remote; /* connected to, or accepted from */
+  bool accepted;
+  bool up;      /* the handshake has ended */
+  bool reading; /* JavaScript wants messages */
+  bool over;    /* the association has ended: nothing follows what is queued */
+  bool lost;    /* ... without a shutdown */
+  bool ended;   /* ... and JavaScript knows */
+  bool moved;   /* another handle has this socket, too */
+  bool failed;  /* poll() may not report any more that there is an end */
+  int error;    /* which a send met first, so that no receive will */
+  struct sd_partial partial;
+  struct sd_assembly assembly;
+  napi_ref unsent; /* what send() was given and could not hand over yet */
+  uint32_t next;   /* of these the first */
+  size_t reason_length;
+  char reason[256]; /* what the peer gave as the cause of its ABORT */
+};
+
+/* One per server that listens. */
+struct sd_listener {
+  struct sd_handle handle;
+  size_t max_message; /* of the sockets that it accepts */
+};
+
+/* Options of a socket. 0: what the kernel has. */
+struct sd_settings {
+  uint32_t no_delay;
+  uint32_t v6_only;
+  uint32_t out_streams;
+  uint32_t in_streams;
+  uint32_t init_attempts;
+  uint32_t init_max_timeout; /* ms, as all times */
+  uint32_t sack_delay;
+  uint32_t sack_freq;
+  uint32_t rto_initial;
+  uint32_t rto_min;
+  uint32_t rto_max;
+  uint32_t heartbeat;
+  uint32_t no_heartbeat;
+  uint32_t path_max_retrans;
+  uint32_t assoc_max_retrans;
+  uint32_t max_message;
 };
 
 /* What recvmsg() tells beside the data. */
@@ -201,10 +285,10 @@ static void sd_throw_status(napi_env env) {
     }                                                                          \
   } while (0)
 
-static bool sd_set_int(napi_env env, napi_value object, const char *name,
-                       int value) {
+static bool sd_set_number(napi_env env, napi_value object, const char *name,
+                          double value) {
   napi_value number;
-  return napi_create_int32(env, value, &number) == napi_ok &&
+  return napi_create_double(env, value, &number) == napi_ok &&
          napi_set_named_property(env, object, name, number) == napi_ok;
 }
 
@@ -229,10 +313,10 @@ static const char *sd_hint(int error) {
   }
 }
 
-/* Throws what Node throws for a failed system call: code, errno, syscall, and
- * address and port where `host` is given. */
-static void sd_throw_system(napi_env env, const char *syscall, int error,
-                            const char *host, int port) {
+/* The Error that Node makes of a failed system call: code, errno, syscall, and
+ * address and port where `host` is given. NULL: none can be made. */
+static napi_value sd_system_error(napi_env env, const char *syscall, int error,
+                                  const char *host, int port) {
   char code[64], message[512];
   napi_value text, name, object;
   uv_err_name_r(error, code, sizeof code);
@@ -245,12 +329,18 @@ static void sd_throw_system(napi_env env, const char *syscall, int error,
       napi_create_string_utf8(env, message, NAPI_AUTO_LENGTH, &text) ==
           napi_ok &&
       napi_create_error(env, name, text, &object) == napi_ok &&
-      sd_set_int(env, object, "errno", error) &&
+      sd_set_number(env, object, "errno", error) &&
       sd_set_string(env, object, "syscall", syscall) &&
       (!host || (sd_set_string(env, object, "address", host) &&
-                 sd_set_int(env, object, "port", port))))
-    napi_throw(env, object);
-  else
+                 sd_set_number(env, object, "port", port))))
+    return object;
+  return NULL;
+}
+
+static void sd_throw_system(napi_env env, const char *syscall, int error,
+                            const char *host, int port) {
+  napi_value object = sd_system_error(env, syscall, error, host, port);
+  if (!object || napi_throw(env, object) != napi_ok)
     sd_throw_status(env);
 }
 
@@ -295,6 +385,13 @@ static socklen_t sd_addr_length(const union sd_addr *addr) {
 static int sd_addr_port(const union sd_addr *addr) {
   return ntohs(addr->sa.sa_family == AF_INET6 ? addr->v6.sin6_port
                                               : addr->v4.sin_port);
+}
+
+static void sd_addr_set_port(union sd_addr *addr, int port) {
+  if (addr->sa.sa_family == AF_INET6)
+    addr->v6.sin6_port = htons((uint16_t)port);
+  else
+    addr->v4.sin_port = htons((uint16_t)port);
 }
 
 /* An IPv4-mapped address becomes the IPv4 address that it stands for, so that
@@ -393,6 +490,53 @@ static bool sd_addr_reaches(const union sd_addr *local,
           IN6_IS_ADDR_UNSPECIFIED(&local->v6.sin6_addr));
 }
 
+/* False: there is no room for one more. */
+static bool sd_addrs_add(struct sd_addrs *addrs, const union sd_addr *addr) {
+  if (addrs->count == SD_ADDRS)
+    return false;
+  memcpy(addrs->packed + addrs->length, addr, sd_addr_length(addr));
+  addrs->length += sd_addr_length(addr);
+  addrs->count++;
+  if (addrs->family != AF_INET6)
+    addrs->family = addr->sa.sa_family;
+  return true;
+}
+
+/* Reads the address at `offset` of a packed list; returns where the next one
+ * stands. An IPv4-mapped address takes the room of an IPv6 one. */
+static size_t sd_addrs_next(const char *packed, size_t offset,
+                            union sd_addr *addr) {
+  memset(addr, 0, sizeof *addr);
+  memcpy(&addr->sa.sa_family, packed + offset, sizeof addr->sa.sa_family);
+  memcpy(addr, packed + offset, sd_addr_length(addr));
+  offset += sd_addr_length(addr);
+  sd_addr_unmap(addr);
+  return offset;
+}
+
+/* Any address of this host. */
+static void sd_addrs_add_any(struct sd_addrs *addrs, int family, int port) {
+  union sd_addr any = {0};
+  any.sa.sa_family = (sa_family_t)family;
+  sd_addr_set_port(&any, port);
+  sd_addrs_add(addrs, &any);
+}
+
+/* Whether a socket bound to `locals`, or to nothing, has an address of the
+ * family of the first of `remotes`. */
+static bool sd_addrs_reach(const struct sd_addrs *locals,
+                           const struct sd_addrs *remotes) {
+  union sd_addr local, remote;
+  size_t offset = 0;
+  bool reached = locals->count == 0;
+  sd_addrs_next(remotes->packed, 0, &remote);
+  while (!reached && offset < locals->length) {
+    offset = sd_addrs_next(locals->packed, offset, &local);
+    reached = sd_addr_reaches(&local, &remote);
+  }
+  return reached;
+}
+
 /* ---------------------------------------------------------- System calls */
 /* Each returns what the call returns, or -errno. */
 
@@ -411,6 +555,13 @@ static int sd_sys_getsockopt(int fd, int level, int name, void *value,
   return getsockopt(fd, level, name, value, length) < 0 ? -errno : 0;
 }
 
+static int sd_sys_event(int fd, int type, bool on) {
+  /* ALL reaches the present associations of an endpoint, too. */
+  struct sctp_event event = {
+      .se_assoc_id = SCTP_ALL_ASSOC, .se_type = (uint16_t)type, .se_on = on};
+  return sd_sys_setsockopt(fd, IPPROTO_SCTP, SCTP_EVENT, &event, sizeof event);
+}
+
 static int sd_sys_bind(int fd, const union sd_addr *addr) {
   return bind(fd, &addr->sa, sd_addr_length(addr)) < 0 ? -errno : 0;
 }
@@ -419,9 +570,48 @@ static int sd_sys_listen(int fd, int backlog) {
   return listen(fd, backlog) < 0 ? -errno : 0;
 }
 
-static int sd_sys_getsockname(int fd, union sd_addr *addr) {
+/* Sets the port of `addr`, which the socket was bound to, to what the kernel
+ * has chosen. The rest of what it tells is another address where there are
+ * several, and a link-local one without its interface. */
+static int sd_sys_get_port(int fd, union sd_addr *addr) {
+  union sd_addr bound;
+  socklen_t length = sizeof bound;
+  if (getsockname(fd, &bound.sa, &length) < 0)
+    return -errno;
+  sd_addr_set_port(addr, sd_addr_port(&bound));
+  return 0;
+}
+
+static int sd_sys_dup(int fd) {
+  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  return copy < 0 ? -errno : copy;
+}
+
+static int sd_sys_bindx(int fd, struct sd_addrs *addrs) {
+  return sctp_bindx(fd, (struct sockaddr *)addrs->packed, addrs->count,
+                    SCTP_BINDX_ADD_ADDR) < 0
+             ? -errno
+             : 0;
+}
+
+/* 0 also where the handshake has only begun. */
+static int sd_sys_connectx(int fd, struct sd_addrs *addrs) {
+  errno = 0; /* libsctp reads it even where its call has worked */
+  if (sctp_connectx(fd, (struct sockaddr *)addrs->packed, addrs->count, NULL) <
+          0 &&
+      errno != EINPROGRESS)
+    return -errno;
+  return 0;
+}
+
+static int sd_sys_accept(int fd, union sd_addr *addr) {
   socklen_t length = sizeof *addr;
-  return getsockname(fd, &addr->sa, &length) < 0 ? -errno : 0;
+  int accepted = accept4(fd, &addr->sa, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  return accepted < 0 ? -errno : accepted;
+}
+
+static int sd_sys_shutdown(int fd) {
+  return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
 /* One message or piece of it, with RFC 6458 section 5.3.5 SCTP_RCVINFO. */
@@ -469,146 +659,153 @@ static ssize_t sd_sys_send(int fd, void *data, size_t size,
   return n < 0 ? -errno : n;
 }
 
-/* ----------------------------------------------------------------- Peers */
+struct sd_message {
+  void *data;
+  size_t size;
+  uint32_t sid;
+  uint32_t ppid;
+  uint32_t unordered;
+  uint32_t ttl; /* ms, 0: none */
+};
 
-static struct sd_peer **sd_peer_slot(struct sd_endpoint *endpoint,
-                                     sctp_assoc_t id) {
-  struct sd_peer **link =
-      &endpoint->peers[(uint32_t)id & (endpoint->slots - 1)];
-  while (*link && (*link)->id != id)
-    link = &(*link)->next;
-  return link;
-}
-
-static struct sd_peer *sd_peer_find(struct sd_endpoint *endpoint,
-                                    sctp_assoc_t id) {
-  return *sd_peer_slot(endpoint, id);
-}
-
-/* Keeps the chains short: the kernel hands out ids in sequence, so a table as
- * large as the number of peers has about one peer in each slot. Without memory
- * for a larger table, the chains of the old one just get longer. */
-static void sd_peers_grow(struct sd_endpoint *endpoint) {
-  size_t old_slots = endpoint->slots, i;
-  struct sd_peer **old = endpoint->peers, **slots, *peer, *next;
-  if (endpoint->peer_count < old_slots)
-    return;
-  slots = calloc(old_slots * 2, sizeof *slots);
-  if (!slots)
-    return;
-  endpoint->peers = slots;
-  endpoint->slots = old_slots * 2;
-  for (i = 0; i < old_slots; i++)
-    for (peer = old[i]; peer; peer = next) {
-      next = peer->next;
-      peer->next = NULL;
-      *sd_peer_slot(endpoint, peer->id) = peer;
-    }
-  free(old);
-}
-
-/* Makes sure that there is memory for one more peer. Nothing is read from the
- * socket without it, so that no piece of a message goes unaccounted for. */
-static bool sd_peers_reserve(struct sd_endpoint *endpoint) {
-  if (!endpoint->spare)
-    endpoint->spare = calloc(1, sizeof *endpoint->spare);
-  return endpoint->spare != NULL;
-}
-
-/* What the peer is called from now on, whichever of its addresses a packet
- * comes from: its primary address, which is the one that we first sent to or
- * that it first sent from. `from` serves where the association is gone
- * already. The kernel leaves the value of another field in its scope id, so
- * the scope of our own address is taken. */
-static bool sd_peer_name(struct sd_endpoint *endpoint, struct sd_peer *peer,
-                         const union sd_addr *from) {
-  struct sctp_status status = {.sstat_assoc_id = peer->id};
-  socklen_t length = sizeof status;
-  union sd_addr addr;
-  if (sd_sys_getsockopt(endpoint->handle.fd, IPPROTO_SCTP, SCTP_STATUS, &status,
-                        &length) == 0) {
-    memcpy(&addr, &status.sstat_primary.spinfo_address, sizeof addr);
-  } else if (!from) {
-    return false;
-  } else {
-    peer->gone = true;
-    addr = *from;
-    if (addr.sa.sa_family == AF_INET6)
-      addr.v6.sin6_scope_id = endpoint->local.v6.sin6_scope_id;
+/* One message of a one-to-one socket. libsctp would drop MSG_NOSIGNAL. Here the
+ * TTL may be a policy, since nothing is sent before the handshake has ended. */
+static ssize_t sd_sys_send_message(int fd, const struct sd_message *message) {
+  struct sctp_sndinfo info = {.snd_sid = (uint16_t)message->sid,
+                              .snd_flags =
+                                  message->unordered ? SCTP_UNORDERED : 0,
+                              .snd_ppid = htonl(message->ppid)};
+  struct sctp_prinfo pr = {.pr_policy = SCTP_PR_SCTP_TTL,
+                           .pr_value = message->ttl};
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof info) + CMSG_SPACE(sizeof pr)];
+  } control = {0};
+  struct iovec iov = {.iov_base = message->data, .iov_len = message->size};
+  struct msghdr header = {.msg_iov = &iov,
+                          .msg_iovlen = 1,
+                          .msg_control = &control,
+                          .msg_controllen = CMSG_SPACE(sizeof info)};
+  struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+  ssize_t n;
+  cmsg->cmsg_level = IPPROTO_SCTP;
+  cmsg->cmsg_type = SCTP_SNDINFO;
+  cmsg->cmsg_len = CMSG_LEN(sizeof info);
+  memcpy(CMSG_DATA(cmsg), &info, sizeof info);
+  if (message->ttl) {
+    header.msg_controllen = sizeof control.bytes;
+    cmsg = CMSG_NXTHDR(&header, cmsg);
+    cmsg->cmsg_level = IPPROTO_SCTP;
+    cmsg->cmsg_type = SCTP_PRINFO;
+    cmsg->cmsg_len = CMSG_LEN(sizeof pr);
+    memcpy(CMSG_DATA(cmsg), &pr, sizeof pr);
   }
-  sd_addr_unmap(&addr);
-  sd_addr_format(&addr, peer->host);
-  peer->port = (uint16_t)sd_addr_port(&addr);
-  return true;
+  do {
+    n = sendmsg(fd, &header, MSG_NOSIGNAL);
+  } while (n < 0 && errno == EINTR);
+  return n < 0 ? -errno : n;
 }
 
-/* The peer of an association, made of the spare one when it is first met.
- * NULL: the association is gone and there is no `from`. */
-static struct sd_peer *sd_peer_get(struct sd_endpoint *endpoint,
-                                   sctp_assoc_t id, const union sd_addr *from) {
-  struct sd_peer *peer = sd_peer_find(endpoint, id);
-  if (peer)
-    return peer;
-  endpoint->spare->id = id;
-  if (!sd_peer_name(endpoint, endpoint->spare, from))
-    return NULL;
-  sd_peers_grow(endpoint);
-  peer = endpoint->spare;
-  endpoint->spare = NULL;
-  *sd_peer_slot(endpoint, id) = peer;
-  endpoint->peer_count++;
-  return peer;
+/* Throws received messages away: with unread data in the queue, the kernel
+ * answers close() with an ABORT and drops what is unsent. Returns what ended
+ * it: -EAGAIN when the queue is empty, 0 at its end. */
+static ssize_t sd_sys_discard(int fd, char *slab) {
+  struct sd_received received;
+  ssize_t n = 1;
+  int i;
+  for (i = 0; i < SD_DISCARD && n > 0; i++)
+    n = sd_sys_recv(fd, slab, SD_SLAB, &received);
+  return n;
 }
 
-/* Forgets the pieces of a message of which no more will come. */
-static void sd_peer_drop_partial(struct sd_endpoint *endpoint,
-                                 struct sd_peer *peer) {
-  endpoint->assembling -= peer->capacity;
-  free(peer->partial);
-  peer->partial = NULL;
-  peer->length = peer->capacity = 0;
+/* SO_SNDBUF, which is also what the longest message has. */
+static int sd_send_buffer(int fd) {
+  int size = 0;
+  socklen_t length = sizeof size;
+  sd_sys_getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &length);
+  return size;
 }
 
-static void sd_peer_remove(struct sd_endpoint *endpoint, struct sd_peer *peer) {
-  *sd_peer_slot(endpoint, peer->id) = peer->next;
-  endpoint->peer_count--;
-  sd_peer_drop_partial(endpoint, peer);
-  free(peer);
+/* The address that packets to `to` come from, by the host's routes; without a
+ * port. */
+static void sd_addr_source(const union sd_addr *to, union sd_addr *source) {
+  socklen_t length = sizeof *source;
+  int fd = socket(to->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  memset(source, 0, sizeof *source);
+  if (fd < 0)
+    return;
+  if (connect(fd, &to->sa, sd_addr_length(to)) == 0)
+    getsockname(fd, &source->sa, &length);
+  close(fd);
 }
 
-static void sd_peers_free(struct sd_endpoint *endpoint) {
+struct sd_option {
+  int level;
+  int name;
+  const void *value;
+  socklen_t length;
+};
+
+static int sd_set_options(int fd, const struct sd_option *options,
+                          size_t count) {
   size_t i;
-  for (i = 0; i < endpoint->slots; i++)
-    while (endpoint->peers[i])
-      sd_peer_remove(endpoint, endpoint->peers[i]);
-  free(endpoint->peers);
-  free(endpoint->spare);
+  int error = 0;
+  for (i = 0; i < count && error == 0; i++)
+    error = sd_sys_setsockopt(fd, options[i].level, options[i].name,
+                              options[i].value, options[i].length);
+  return error;
 }
 
-/* Appends a piece of the current message. Returns 0, or why the message cannot
- * be assembled: -EMSGSIZE or -ENOBUFS. */
-static int sd_peer_append(struct sd_endpoint *endpoint, struct sd_peer *peer,
-                          const char *data, size_t size) {
-  size_t needed = peer->length + size, capacity = peer->capacity * 2;
+/* What all sockets have. Set before bind(), since associations copy it and the
+ * window that they announce is fixed by then. */
+static int sd_set_common_options(int fd, int family) {
+  static const int on = 1, off = 0, buffer = SD_BUFFER;
+  static const struct sd_option options[] = {
+      {SOL_SOCKET, SO_REUSEADDR, &on, sizeof on},
+      {SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer},
+      {SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer},
+      {IPPROTO_SCTP, SCTP_RECVRCVINFO, &on, sizeof on},
+      {IPPROTO_SCTP, SCTP_I_WANT_MAPPED_V4_ADDR, &off, sizeof off},
+  };
+  size_t count = sizeof options / sizeof *options;
+  return sd_set_options(fd, options, family == AF_INET6 ? count : count - 1);
+}
+
+/* ---------------------------------------------------- Messages in pieces */
+
+/* Forgets the pieces of a message that is delivered, or will never be whole. */
+static void sd_partial_drop(struct sd_assembly *assembly,
+                            struct sd_partial *partial) {
+  assembly->total -= partial->capacity;
+  free(partial->data);
+  memset(partial, 0, sizeof *partial);
+}
+
+/* Appends a piece. Returns 0, or why the message cannot be assembled:
+ * -EMSGSIZE or -ENOBUFS. */
+static int sd_partial_append(struct sd_assembly *assembly,
+                             struct sd_partial *partial, const char *data,
+                             size_t size) {
+  size_t needed = partial->length + size, capacity = partial->capacity * 2;
   char *grown;
-  if (needed > endpoint->recv_max)
+  if (needed > assembly->max)
     return -EMSGSIZE;
-  if (needed > peer->capacity) {
-    if (capacity > endpoint->recv_max)
-      capacity = endpoint->recv_max;
+  if (needed > partial->capacity) {
+    if (capacity > assembly->max)
+      capacity = assembly->max;
     if (capacity < needed)
       capacity = needed;
-    if (endpoint->assembling + capacity - peer->capacity > SD_ASSEMBLY_TOTAL)
+    if (assembly->total + capacity - partial->capacity > SD_ASSEMBLY_TOTAL)
       return -ENOBUFS;
-    grown = realloc(peer->partial, capacity);
+    grown = realloc(partial->data, capacity);
     if (!grown)
       return -ENOBUFS;
-    endpoint->assembling += capacity - peer->capacity;
-    peer->partial = grown;
-    peer->capacity = capacity;
+    assembly->total += capacity - partial->capacity;
+    partial->data = grown;
+    partial->capacity = capacity;
   }
-  memcpy(peer->partial + peer->length, data, size);
-  peer->length = needed;
+  memcpy(partial->data + partial->length, data, size);
+  partial->length = needed;
   return 0;
 }
 
@@ -752,11 +949,13 @@ static bool sd_handle_set_unrefed(struct sd_handle *handle, bool unrefed) {
   if (unrefed) {
     uv_unref((uv_handle_t *)&handle->poll);
     uv_unref((uv_handle_t *)&handle->timer);
-    return napi_reference_unref(env, handle->self, NULL) == napi_ok;
+    return !handle->kind->collectable ||
+           napi_reference_unref(env, handle->self, NULL) == napi_ok;
   }
   uv_ref((uv_handle_t *)&handle->poll);
   uv_ref((uv_handle_t *)&handle->timer);
-  return napi_reference_ref(env, handle->self, NULL) == napi_ok;
+  return !handle->kind->collectable ||
+         napi_reference_ref(env, handle->self, NULL) == napi_ok;
 }
 
 /* ------------------------------------------------------------------ Poll */
@@ -794,117 +993,29 @@ static void sd_handle_start_timer(struct sd_handle *handle, uint64_t ms) {
   uv_timer_start(&handle->timer, sd_on_timer, ms, 0);
 }
 
-/* --------------------------------------------------------- Notifications */
-
-/* The rest of a half-arrived message will never come. Without this, the next
- * message would look like its continuation. */
-static void sd_on_message_aborted(struct sd_endpoint *endpoint,
-                                  sctp_assoc_t id) {
-  struct sd_peer *peer = sd_peer_find(endpoint, id);
-  if (!peer)
+/* What to do after a send met a full buffer: wait for room. Under memory
+ * pressure poll() reports room all the time and a send still has none. */
+static void sd_handle_block(struct sd_handle *handle) {
+  if (handle->blocked)
     return;
-  sd_peer_drop_partial(endpoint, peer);
-  peer->skipping = false;
+  handle->blocked = true;
+  if (handle->in_vain)
+    sd_handle_start_timer(handle, SD_BACKOFF_MS);
+  else
+    sd_handle_arm(handle, handle->armed | UV_WRITABLE);
 }
 
-static void sd_on_assoc_change(struct sd_endpoint *endpoint,
-                               const struct sctp_assoc_change *change) {
-  struct sd_peer *peer;
-  switch (change->sac_state) {
-  case SCTP_COMM_UP:
-    /* When its data is read, the association may be gone already. */
-    sd_peer_get(endpoint, change->sac_assoc_id, NULL);
-    break;
-  case SCTP_RESTART:
-    sd_on_message_aborted(endpoint, change->sac_assoc_id);
-    break;
-  default:
-    peer = sd_peer_find(endpoint, change->sac_assoc_id);
-    if (peer)
-      sd_peer_remove(endpoint, peer);
-  }
-}
-
-/* RFC 6458 section 6.1. `data` has the alignment of the slab. */
-static void sd_on_notification(struct sd_endpoint *endpoint, const char *data,
-                               size_t size) {
-  const union sctp_notification *event = (const void *)data;
-  if (size < sizeof event->sn_header)
-    return;
-  switch (event->sn_header.sn_type) {
-  case SCTP_ASSOC_CHANGE:
-    if (size >= sizeof event->sn_assoc_change)
-      sd_on_assoc_change(endpoint, &event->sn_assoc_change);
-    break;
-  case SCTP_PARTIAL_DELIVERY_EVENT:
-    if (size >= sizeof event->sn_pdapi_event)
-      sd_on_message_aborted(endpoint, event->sn_pdapi_event.pdapi_assoc_id);
-    break;
-  }
-}
-
-/* ----------------------------------------------------------------- Flush */
-
-/* Whether all peers together have acknowledged everything: the kernel charges
- * every DATA chunk to the socket until then, also during a handshake. */
-static bool sd_endpoint_flushed(struct sd_endpoint *endpoint) {
-  uint32_t memory[SK_MEMINFO_VARS] = {0};
-  socklen_t length = sizeof memory;
-  return sd_sys_getsockopt(endpoint->handle.fd, SOL_SOCKET, SO_MEMINFO, memory,
-                           &length) < 0 ||
-         memory[SK_MEMINFO_WMEM_QUEUED] == 0;
-}
-
-/* Throws away what was received: with unread data in the queue, the kernel
- * answers close() with an ABORT to every peer and drops what is unsent. True:
- * the queue is empty. */
-static bool sd_endpoint_discard(struct sd_endpoint *endpoint) {
-  struct sd_handle *handle = &endpoint->handle;
-  struct sd_received received;
-  ssize_t n = 0;
-  int i;
-  for (i = 0; i < SD_DISCARD && n >= 0; i++)
-    n = sd_sys_recv(handle->fd, handle->owner->slab, SD_SLAB, &received);
-  /* poll() would report again and again what cannot be read. */
-  if (n < 0 && n != -EAGAIN)
-    sd_handle_arm(handle, 0);
-  return n == -EAGAIN;
-}
-
-static void sd_endpoint_flush_step(struct sd_endpoint *endpoint) {
-  if (sd_endpoint_discard(endpoint) && sd_endpoint_flushed(endpoint))
-    sd_handle_close(&endpoint->handle);
-}
-
-/* Starts the flush of a closed endpoint. The kernel goes on sending after
- * close(fd), but not to a peer whose handshake is not finished. SENDER_DRY (RFC
- * 6458 section 6.1.9) wakes us when a peer has everything. */
-static void sd_endpoint_start_flush(struct sd_endpoint *endpoint) {
-  struct sd_handle *handle = &endpoint->handle;
-  struct sctp_event dry = {.se_assoc_id = SCTP_ALL_ASSOC,
-                           .se_type = SCTP_SENDER_DRY_EVENT,
-                           .se_on = 1};
-  /* New peers are refused, and the port can be bound again. */
-  sd_sys_listen(handle->fd, 0);
-  sd_sys_setsockopt(handle->fd, IPPROTO_SCTP, SCTP_EVENT, &dry, sizeof dry);
-  sd_handle_arm(handle, UV_READABLE);
-  sd_endpoint_flush_step(endpoint);
-  if (handle->state != SD_FLUSHING)
-    return;
-  uv_ref((uv_handle_t *)&handle->poll);
-  uv_ref((uv_handle_t *)&handle->timer);
-  sd_handle_start_timer(handle, SD_FLUSH_MS);
-}
-
-/* What close() does. Inside onRecv the drain still uses its peer, so there the
- * flush starts when the drain has ended. */
-static void sd_endpoint_close(struct sd_endpoint *endpoint) {
-  endpoint->handle.state = SD_FLUSHING;
-  if (!endpoint->receiving)
-    sd_endpoint_start_flush(endpoint);
+/* There is room, or it is time to try. */
+static void sd_handle_unblock(struct sd_handle *handle) {
+  sd_handle_arm(handle, handle->armed & ~UV_WRITABLE);
+  handle->blocked = false;
+  handle->in_vain = true;
 }
 
 /* --------------------------------------------------- Calls to JavaScript */
+
+/* The most that a call has. */
+#define SD_ARGUMENTS 4
 
 /* A batch of calls: nextTick and promise callbacks run once, at its end. */
 struct sd_calls {
@@ -948,250 +1059,50 @@ static void sd_calls_end(struct sd_handle *handle, struct sd_calls *calls) {
   napi_close_handle_scope(owner->env, calls->handles);
 }
 
-/* Calls `function` within a batch, with one argument or, if that is NULL, with
- * none. False: end the batch, since the handle is not open any more, or since
- * an exception has cleared the async context. */
-static bool sd_call(struct sd_handle *handle, napi_value function,
-                    napi_value argument) {
+/* Calls `function` within a batch. False: end the batch, since the handle is
+ * not open any more, or since an exception has cleared the async context. */
+static bool sd_call(struct sd_handle *handle, napi_value function, size_t argc,
+                    const napi_value *argv) {
   struct sd_env *owner = handle->owner;
   napi_env env = owner->env;
-  napi_value self, argv[2] = {function, argument};
-  size_t argc = argument ? 2 : 1;
+  napi_value self, run, run_argv[1 + SD_ARGUMENTS];
   napi_status status;
   if (handle->state != SD_OPEN || owner->exiting)
     return false;
   status = napi_get_reference_value(env, handle->self, &self);
-  if (status == napi_ok && handle->run)
-    status = napi_get_reference_value(env, handle->run, &function);
-  if (status == napi_ok && handle->run)
+  if (status == napi_ok && handle->run) {
+    run_argv[0] = function;
+    memcpy(run_argv + 1, argv, argc * sizeof *argv);
+    status = napi_get_reference_value(env, handle->run, &run);
+    if (status == napi_ok)
+      status = napi_call_function(env, self, run, argc + 1, run_argv, NULL);
+  } else if (status == napi_ok) {
     status = napi_call_function(env, self, function, argc, argv, NULL);
-  else if (status == napi_ok)
-    status = napi_call_function(env, self, function, argc - 1, argv + 1, NULL);
+  }
   if (status != napi_ok)
     sd_report(owner, status);
   return status == napi_ok && handle->state == SD_OPEN && !owner->exiting;
 }
 
-/* --------------------------------------------------------------- Receive */
-/* A result of false ends the drain. What is left then, polling reports. */
-
-static bool sd_deliver(struct sd_endpoint *endpoint, napi_value result) {
-  napi_value on_recv;
-  if (napi_get_reference_value(endpoint->handle.owner->env, endpoint->on_recv,
-                               &on_recv) != napi_ok ||
-      !on_recv)
-    return false;
-  return sd_call(&endpoint->handle, on_recv, result);
-}
-
-/* `peer` may be NULL, where the error is of no message. */
-static bool sd_deliver_error(struct sd_endpoint *endpoint,
-                             const struct sd_peer *peer, int error) {
-  napi_env env = endpoint->handle.owner->env;
-  char code[64], where[SD_HOST_MAX + 8] = "", why[96] = "", text[256];
-  napi_value string;
-  uv_err_name_r(error, code, sizeof code);
-  if (peer)
-    snprintf(where, sizeof where, " %s:%d", peer->host, peer->port);
-  if (peer && error == -EMSGSIZE)
-    snprintf(why, sizeof why,
-             ": the message is longer than recvMaxlen (%zu bytes)",
-             endpoint->recv_max);
-  else if (peer)
-    snprintf(why, sizeof why, ": no memory for the message");
-  snprintf(text, sizeof text, "recv %s%s%s", code, where, why);
-  return napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &string) ==
-             napi_ok &&
-         sd_deliver(endpoint, string);
-}
-
-static bool sd_deliver_message(struct sd_endpoint *endpoint,
-                               const struct sd_peer *peer, const char *data,
-                               size_t size) {
-  napi_env env = endpoint->handle.owner->env;
-  napi_value result, buffer, host, port;
-  if (napi_create_buffer_copy(env, size, data, NULL, &buffer) != napi_ok ||
-      napi_create_string_latin1(env, peer->host, NAPI_AUTO_LENGTH, &host) !=
-          napi_ok ||
-      napi_create_uint32(env, peer->port, &port) != napi_ok ||
-      napi_create_array_with_length(env, 3, &result) != napi_ok ||
-      napi_set_element(env, result, 0, buffer) != napi_ok ||
-      napi_set_element(env, result, 1, host) != napi_ok ||
-      napi_set_element(env, result, 2, port) != napi_ok) {
-    napi_get_and_clear_last_exception(env, &result);
-    return sd_deliver_error(endpoint, peer, -ENOBUFS);
-  }
-  return sd_deliver(endpoint, result);
-}
-
-/* A message that is in pieces, or too long. The pieces of different peers may
- * come interleaved, those of one peer do not. */
-static bool sd_on_piece(struct sd_endpoint *endpoint, struct sd_peer *peer,
-                        const char *data, size_t size, bool last) {
-  bool go_on = true;
-  int error;
-  if (!peer->skipping) {
-    error = sd_peer_append(endpoint, peer, data, size);
-    if (error < 0) {
-      peer->skipping = true;
-      sd_peer_drop_partial(endpoint, peer);
-      go_on = sd_deliver_error(endpoint, peer, error);
-    } else if (last) {
-      go_on = sd_deliver_message(endpoint, peer, peer->partial, peer->length);
-      sd_peer_drop_partial(endpoint, peer);
-    }
-  }
-  if (last)
-    peer->skipping = false;
-  return go_on;
-}
-
-static bool sd_on_data(struct sd_endpoint *endpoint,
-                       const struct sd_received *received, const char *data,
-                       size_t size) {
-  bool last = received->flags & MSG_EOR, go_on;
-  struct sd_peer *peer =
-      sd_peer_get(endpoint, received->info.rcv_assoc_id, &received->from);
-  if (last && !peer->partial && !peer->skipping && size <= endpoint->recv_max)
-    go_on = sd_deliver_message(endpoint, peer, data, size);
-  else
-    go_on = sd_on_piece(endpoint, peer, data, size, last);
-  if (last && peer->gone)
-    sd_peer_remove(endpoint, peer);
-  return go_on;
-}
-
-/* Takes what has arrived, up to the budget; what is left, the poll handle
- * reports again at once. */
-static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
-  struct sd_handle *handle = &endpoint->handle;
-  char *slab = handle->owner->slab;
-  struct sd_received received;
-  struct sd_calls calls;
-  bool go_on = true;
-  ssize_t n;
-  int i;
-  if (!sd_calls_begin(handle, &calls))
-    return;
-  endpoint->receiving = true;
-  for (i = 0; i < SD_DRAIN && go_on; i++) {
-    napi_handle_scope scope;
-    n = sd_peers_reserve(endpoint)
-            ? sd_sys_recv(handle->fd, slab, SD_SLAB, &received)
-            : -ENOMEM;
-    if (n == -EAGAIN)
-      break;
-    if (n >= 0 && received.flags & MSG_NOTIFICATION) {
-      sd_on_notification(endpoint, slab, (size_t)n);
-      continue;
-    }
-    if (napi_open_handle_scope(handle->owner->env, &scope) != napi_ok)
-      break;
-    if (n >= 0) {
-      go_on = sd_on_data(endpoint, &received, slab, (size_t)n);
-    } else {
-      sd_handle_arm(handle, handle->armed & ~UV_READABLE);
-      sd_handle_start_timer(handle, SD_BACKOFF_MS);
-      sd_deliver_error(endpoint, NULL, (int)n);
-      go_on = false;
-    }
-    napi_close_handle_scope(handle->owner->env, scope);
-  }
-  sd_calls_end(handle, &calls);
-  endpoint->receiving = false;
-  if (handle->state == SD_FLUSHING)
-    sd_endpoint_start_flush(endpoint);
-}
-
-/* ------------------------------------------------------------------ Send */
-
-/* What to do after send() met a full buffer: wait for room. Under memory
- * pressure poll() reports room all the time and send() still has none. */
-static void sd_endpoint_block(struct sd_endpoint *endpoint) {
-  struct sd_handle *handle = &endpoint->handle;
-  if (endpoint->blocked)
-    return;
-  endpoint->blocked = true;
-  if (endpoint->in_vain)
-    sd_handle_start_timer(handle, SD_BACKOFF_MS);
-  else
-    sd_handle_arm(handle, handle->armed | UV_WRITABLE);
-}
-
-static ssize_t sd_endpoint_send(struct sd_endpoint *endpoint, void *data,
-                                size_t size, union sd_addr *addr) {
-  ssize_t n;
-  if (!sd_addr_reaches(&endpoint->local, addr))
-    return -EAFNOSUPPORT;
-  n = sd_sys_send(endpoint->handle.fd, data, size, addr);
-  if (n == -EAGAIN)
-    sd_endpoint_block(endpoint);
-  else if (n >= 0)
-    endpoint->in_vain = false;
-  return n;
-}
-
-static void sd_endpoint_call_on_drain(struct sd_endpoint *endpoint) {
-  struct sd_handle *handle = &endpoint->handle;
+/* Calls a method of the handle's object within a batch, if it has such. */
+static bool sd_call_method(struct sd_handle *handle, const char *name,
+                           size_t argc, const napi_value *argv) {
   napi_env env = handle->owner->env;
-  napi_value self, on_drain;
+  napi_value self, method;
   napi_valuetype type;
-  struct sd_calls calls;
   napi_status status;
-  sd_handle_arm(handle, handle->armed & ~UV_WRITABLE);
-  endpoint->blocked = false;
-  endpoint->in_vain = true;
-  if (!sd_calls_begin(handle, &calls))
-    return;
+  if (handle->state != SD_OPEN || handle->owner->exiting)
+    return false;
   status = napi_get_reference_value(env, handle->self, &self);
   if (status == napi_ok)
-    status = napi_get_named_property(env, self, "onDrain", &on_drain);
+    status = napi_get_named_property(env, self, name, &method);
   if (status == napi_ok)
-    status = napi_typeof(env, on_drain, &type);
-  if (status != napi_ok)
-    sd_report(handle->owner, status);
-  else if (type == napi_function)
-    sd_call(handle, on_drain, NULL);
-  sd_calls_end(handle, &calls);
+    status = napi_typeof(env, method, &type);
+  if (status == napi_ok)
+    return type != napi_function || sd_call(handle, method, argc, argv);
+  sd_report(handle->owner, status);
+  return false;
 }
-
-/* ------------------------------------------------- What the loop reports */
-
-static void sd_endpoint_on_ready(struct sd_handle *handle, int events) {
-  struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
-  if (handle->state == SD_FLUSHING) {
-    sd_endpoint_flush_step(endpoint);
-    return;
-  }
-  if (events == 0)
-    sd_handle_start_timer(handle, SD_BACKOFF_MS);
-  if (events == 0 || events & UV_READABLE)
-    sd_endpoint_receive(endpoint);
-  if (events & UV_WRITABLE && handle->state == SD_OPEN)
-    sd_endpoint_call_on_drain(endpoint);
-}
-
-static void sd_endpoint_on_timer(struct sd_handle *handle) {
-  struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
-  if (handle->state == SD_FLUSHING) {
-    sd_endpoint_discard(endpoint);
-    sd_handle_close(handle);
-    return;
-  }
-  sd_handle_arm(handle, UV_READABLE | (endpoint->blocked ? UV_WRITABLE : 0));
-}
-
-static void sd_endpoint_release(struct sd_handle *handle) {
-  struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
-  sd_peers_free(endpoint);
-  if (endpoint->on_recv)
-    napi_delete_reference(handle->owner->env, endpoint->on_recv);
-}
-
-static const struct sd_kind sd_endpoint_kind = {
-    .on_ready = sd_endpoint_on_ready,
-    .on_timer = sd_endpoint_on_timer,
-    .release = sd_endpoint_release};
 
 /* ------------------------------------------------------------- Arguments */
 /* Each throws and returns false where the value does not fit. */
@@ -1265,26 +1176,549 @@ static bool sd_arg_bytes(napi_env env, napi_value value, const char *name,
   return true;
 }
 
-/* ------------------------------------------------- Methods of a handle */
+static bool sd_arg_function(napi_env env, napi_value value, const char *name) {
+  napi_valuetype type;
+  if (napi_typeof(env, value, &type) == napi_ok && type == napi_function)
+    return true;
+  sd_throw_type(env, name, "of type function", value);
+  return false;
+}
+
+/* An array of IP addresses, all with one port. */
+static bool sd_arg_addresses(napi_env env, napi_value value,
+                             const char *syscall, const char *name, int port,
+                             struct sd_addrs *addrs) {
+  uint32_t count, i;
+  memset(addrs, 0, sizeof *addrs);
+  if (napi_get_array_length(env, value, &count) != napi_ok) {
+    sd_throw_type(env, name, "an array", value);
+    return false;
+  }
+  for (i = 0; i < count; i++) {
+    napi_value element;
+    char host[SD_HOST_MAX];
+    union sd_addr addr;
+    if (napi_get_element(env, value, i, &element) != napi_ok) {
+      sd_throw_status(env);
+      return false;
+    }
+    if (!sd_arg_host(env, element, name, host) ||
+        !sd_arg_address(env, syscall, name, host, port, &addr))
+      return false;
+    if (!sd_addrs_add(addrs, &addr)) {
+      sd_throw_system(env, syscall, -E2BIG, NULL, 0);
+      return false;
+    }
+  }
+  return true;
+}
+
+/* ------------------------------------------- Objects and common methods */
+
+/* Makes the JavaScript object of a handle. NULL: an exception. */
+static napi_value sd_handle_object(struct sd_handle *handle) {
+  struct sd_env *owner = handle->owner;
+  napi_env env = owner->env;
+  napi_value class, object;
+  SD_CHECK(env, napi_get_reference_value(
+                    env, owner->classes[handle->kind->class], &class));
+  owner->constructing = handle;
+  if (napi_new_instance(env, class, 0, NULL, &object) != napi_ok) {
+    sd_throw_status(env);
+    object = NULL;
+  }
+  owner->constructing = NULL;
+  return object;
+}
+
+/* The constructor of all classes. */
+static napi_value sd_js_construct(napi_env env, napi_callback_info info) {
+  size_t argc = 0;
+  napi_value self;
+  struct sd_env *owner;
+  SD_CHECK(env, napi_get_cb_info(env, info, &argc, NULL, &self, NULL));
+  SD_CHECK(env, napi_get_instance_data(env, (void **)&owner));
+  if (!owner->constructing) {
+    napi_throw_type_error(env, "ERR_ILLEGAL_CONSTRUCTOR",
+                          "Illegal constructor");
+    return NULL;
+  }
+  if (!sd_handle_wrap(owner->constructing, self)) {
+    sd_throw_status(env);
+    return NULL;
+  }
+  return self;
+}
 
 /* The class's signature makes sure that `this` is one of its objects. */
-static struct sd_endpoint *sd_this(napi_env env, napi_callback_info info,
-                                   size_t argc, napi_value *argv,
-                                   napi_value *self) {
-  void *endpoint = NULL;
+static void *sd_this(napi_env env, napi_callback_info info, size_t argc,
+                     napi_value *argv, napi_value *self) {
+  void *handle = NULL;
   if (napi_get_cb_info(env, info, &argc, argv, self, NULL) == napi_ok &&
-      napi_unwrap(env, *self, &endpoint) == napi_ok)
-    return endpoint;
+      napi_unwrap(env, *self, &handle) == napi_ok)
+    return handle;
   sd_throw_status(env);
   return NULL;
 }
 
-static bool sd_check_open(napi_env env, const struct sd_endpoint *endpoint) {
-  if (endpoint->handle.state == SD_OPEN)
+static bool sd_check_open(napi_env env, const struct sd_handle *handle) {
+  if (handle->state == SD_OPEN)
     return true;
   napi_throw_error(env, "ERR_SOCKET_CLOSED", "Socket is closed");
   return false;
 }
+
+/* { address, family, port }, or NULL: an exception. */
+static napi_value sd_addr_object(napi_env env, const union sd_addr *addr) {
+  napi_value result;
+  char host[SD_HOST_MAX];
+  sd_addr_format(addr, host);
+  SD_CHECK(env, napi_create_object(env, &result));
+  if (sd_set_string(env, result, "address", host) &&
+      sd_set_string(env, result, "family",
+                    addr->sa.sa_family == AF_INET ? "IPv4" : "IPv6") &&
+      sd_set_number(env, result, "port", sd_addr_port(addr)))
+    return result;
+  sd_throw_status(env);
+  return NULL;
+}
+
+static napi_value sd_js_address(napi_env env, napi_callback_info info) {
+  napi_value self;
+  struct sd_handle *handle = sd_this(env, info, 0, NULL, &self);
+  if (!handle || !sd_check_open(env, handle))
+    return NULL;
+  return sd_addr_object(env, &handle->local);
+}
+
+static napi_value sd_js_set_unrefed(napi_env env, napi_callback_info info,
+                                    bool unrefed) {
+  napi_value self;
+  struct sd_handle *handle = sd_this(env, info, 0, NULL, &self);
+  if (!handle)
+    return NULL;
+  if (!sd_handle_set_unrefed(handle, unrefed)) {
+    sd_throw_status(env);
+    return NULL;
+  }
+  return self;
+}
+
+static napi_value sd_js_ref(napi_env env, napi_callback_info info) {
+  return sd_js_set_unrefed(env, info, false);
+}
+
+static napi_value sd_js_unref(napi_env env, napi_callback_info info) {
+  return sd_js_set_unrefed(env, info, true);
+}
+
+/* ------------------------------------------------------- Endpoint: peers */
+
+static struct sd_peer **sd_peer_slot(struct sd_endpoint *endpoint,
+                                     sctp_assoc_t id) {
+  struct sd_peer **link =
+      &endpoint->peers[(uint32_t)id & (endpoint->slots - 1)];
+  while (*link && (*link)->id != id)
+    link = &(*link)->next;
+  return link;
+}
+
+static struct sd_peer *sd_peer_find(struct sd_endpoint *endpoint,
+                                    sctp_assoc_t id) {
+  return *sd_peer_slot(endpoint, id);
+}
+
+/* Keeps the chains short: the kernel hands out ids in sequence, so a table as
+ * large as the number of peers has about one peer in each slot. Without memory
+ * for a larger table, the chains of the old one just get longer. */
+static void sd_peers_grow(struct sd_endpoint *endpoint) {
+  size_t old_slots = endpoint->slots, i;
+  struct sd_peer **old = endpoint->peers, **slots, *peer, *next;
+  if (endpoint->peer_count < old_slots)
+    return;
+  slots = calloc(old_slots * 2, sizeof *slots);
+  if (!slots)
+    return;
+  endpoint->peers = slots;
+  endpoint->slots = old_slots * 2;
+  for (i = 0; i < old_slots; i++)
+    for (peer = old[i]; peer; peer = next) {
+      next = peer->next;
+      peer->next = NULL;
+      *sd_peer_slot(endpoint, peer->id) = peer;
+    }
+  free(old);
+}
+
+/* Makes sure that there is memory for one more peer. Nothing is read from the
+ * socket without it, so that no piece of a message goes unaccounted for. */
+static bool sd_peers_reserve(struct sd_endpoint *endpoint) {
+  if (!endpoint->spare)
+    endpoint->spare = calloc(1, sizeof *endpoint->spare);
+  return endpoint->spare != NULL;
+}
+
+/* What the peer is called from now on, whichever of its addresses a packet
+ * comes from: its primary address, which is the one that we first sent to or
+ * that it first sent from. `from` serves where the association is gone
+ * already. The kernel leaves the value of another field in its scope id, so
+ * the scope of our own address is taken. */
+static bool sd_peer_name(struct sd_endpoint *endpoint, struct sd_peer *peer,
+                         const union sd_addr *from) {
+  struct sctp_status status = {.sstat_assoc_id = peer->id};
+  socklen_t length = sizeof status;
+  union sd_addr addr;
+  if (sd_sys_getsockopt(endpoint->handle.fd, IPPROTO_SCTP, SCTP_STATUS, &status,
+                        &length) == 0) {
+    memcpy(&addr, &status.sstat_primary.spinfo_address, sizeof addr);
+  } else if (!from) {
+    return false;
+  } else {
+    peer->gone = true;
+    addr = *from;
+    if (addr.sa.sa_family == AF_INET6)
+      addr.v6.sin6_scope_id = endpoint->handle.local.v6.sin6_scope_id;
+  }
+  sd_addr_unmap(&addr);
+  sd_addr_format(&addr, peer->host);
+  peer->port = (uint16_t)sd_addr_port(&addr);
+  return true;
+}
+
+/* The peer of an association, made of the spare one when it is first met.
+ * NULL: the association is gone and there is no `from`. */
+static struct sd_peer *sd_peer_get(struct sd_endpoint *endpoint,
+                                   sctp_assoc_t id, const union sd_addr *from) {
+  struct sd_peer *peer = sd_peer_find(endpoint, id);
+  if (peer)
+    return peer;
+  endpoint->spare->id = id;
+  if (!sd_peer_name(endpoint, endpoint->spare, from))
+    return NULL;
+  sd_peers_grow(endpoint);
+  peer = endpoint->spare;
+  endpoint->spare = NULL;
+  *sd_peer_slot(endpoint, id) = peer;
+  endpoint->peer_count++;
+  return peer;
+}
+
+static void sd_peer_remove(struct sd_endpoint *endpoint, struct sd_peer *peer) {
+  *sd_peer_slot(endpoint, peer->id) = peer->next;
+  endpoint->peer_count--;
+  sd_partial_drop(&endpoint->assembly, &peer->partial);
+  free(peer);
+}
+
+static void sd_peers_free(struct sd_endpoint *endpoint) {
+  size_t i;
+  for (i = 0; i < endpoint->slots; i++)
+    while (endpoint->peers[i])
+      sd_peer_remove(endpoint, endpoint->peers[i]);
+  free(endpoint->peers);
+  free(endpoint->spare);
+}
+
+/* ----------------------------------------------- Endpoint: notifications */
+
+/* The rest of a half-arrived message will never come. Without this, the next
+ * message would look like its continuation. */
+static void sd_on_message_aborted(struct sd_endpoint *endpoint,
+                                  sctp_assoc_t id) {
+  struct sd_peer *peer = sd_peer_find(endpoint, id);
+  if (!peer)
+    return;
+  sd_partial_drop(&endpoint->assembly, &peer->partial);
+  peer->skipping = false;
+}
+
+static void sd_on_assoc_change(struct sd_endpoint *endpoint,
+                               const struct sctp_assoc_change *change) {
+  struct sd_peer *peer;
+  switch (change->sac_state) {
+  case SCTP_COMM_UP:
+    /* When its data is read, the association may be gone already. */
+    sd_peer_get(endpoint, change->sac_assoc_id, NULL);
+    break;
+  case SCTP_RESTART:
+    sd_on_message_aborted(endpoint, change->sac_assoc_id);
+    break;
+  default:
+    peer = sd_peer_find(endpoint, change->sac_assoc_id);
+    if (peer)
+      sd_peer_remove(endpoint, peer);
+  }
+}
+
+/* RFC 6458 section 6.1. `data` has the alignment of the slab. */
+static void sd_endpoint_on_notification(struct sd_endpoint *endpoint,
+                                        const char *data, size_t size) {
+  const union sctp_notification *event = (const void *)data;
+  if (size < sizeof event->sn_header)
+    return;
+  switch (event->sn_header.sn_type) {
+  case SCTP_ASSOC_CHANGE:
+    if (size >= sizeof event->sn_assoc_change)
+      sd_on_assoc_change(endpoint, &event->sn_assoc_change);
+    break;
+  case SCTP_PARTIAL_DELIVERY_EVENT:
+    if (size >= sizeof event->sn_pdapi_event)
+      sd_on_message_aborted(endpoint, event->sn_pdapi_event.pdapi_assoc_id);
+    break;
+  }
+}
+
+/* ------------------------------------------------------- Endpoint: flush */
+
+/* Whether all peers together have acknowledged everything: the kernel charges
+ * every DATA chunk to the socket until then, also during a handshake. */
+static bool sd_endpoint_flushed(struct sd_endpoint *endpoint) {
+  uint32_t memory[SK_MEMINFO_VARS] = {0};
+  socklen_t length = sizeof memory;
+  return sd_sys_getsockopt(endpoint->handle.fd, SOL_SOCKET, SO_MEMINFO, memory,
+                           &length) < 0 ||
+         memory[SK_MEMINFO_WMEM_QUEUED] == 0;
+}
+
+/* True: the receive queue is empty. */
+static bool sd_endpoint_discard(struct sd_endpoint *endpoint) {
+  struct sd_handle *handle = &endpoint->handle;
+  ssize_t n = sd_sys_discard(handle->fd, handle->owner->slab);
+  /* poll() would report again and again what cannot be read. */
+  if (n < 0 && n != -EAGAIN)
+    sd_handle_arm(handle, 0);
+  return n == -EAGAIN;
+}
+
+static void sd_endpoint_flush_step(struct sd_endpoint *endpoint) {
+  if (sd_endpoint_discard(endpoint) && sd_endpoint_flushed(endpoint))
+    sd_handle_close(&endpoint->handle);
+}
+
+/* Starts the flush of a closed endpoint. The kernel goes on sending after
+ * close(fd), but not to a peer whose handshake is not finished. SENDER_DRY (RFC
+ * 6458 section 6.1.9) wakes us when a peer has everything. */
+static void sd_endpoint_start_flush(struct sd_endpoint *endpoint) {
+  struct sd_handle *handle = &endpoint->handle;
+  /* New peers are refused, and the port can be bound again. */
+  sd_sys_listen(handle->fd, 0);
+  sd_sys_event(handle->fd, SCTP_SENDER_DRY_EVENT, true);
+  sd_handle_arm(handle, UV_READABLE);
+  sd_endpoint_flush_step(endpoint);
+  if (handle->state != SD_FLUSHING)
+    return;
+  uv_ref((uv_handle_t *)&handle->poll);
+  uv_ref((uv_handle_t *)&handle->timer);
+  sd_handle_start_timer(handle, SD_FLUSH_MS);
+}
+
+/* What close() does. Inside onRecv the drain still uses its peer, so there the
+ * flush starts when the drain has ended. */
+static void sd_endpoint_close(struct sd_endpoint *endpoint) {
+  endpoint->handle.state = SD_FLUSHING;
+  if (!endpoint->receiving)
+    sd_endpoint_start_flush(endpoint);
+}
+
+/* ----------------------------------------------------- Endpoint: receive */
+/* A result of false ends the drain. What is left then, polling reports. */
+
+static bool sd_deliver(struct sd_endpoint *endpoint, napi_value result) {
+  napi_value on_recv;
+  if (napi_get_reference_value(endpoint->handle.owner->env, endpoint->on_recv,
+                               &on_recv) != napi_ok ||
+      !on_recv)
+    return false;
+  return sd_call(&endpoint->handle, on_recv, 1, &result);
+}
+
+/* `peer` may be NULL, where the error is of no message. */
+static bool sd_deliver_error(struct sd_endpoint *endpoint,
+                             const struct sd_peer *peer, int error) {
+  napi_env env = endpoint->handle.owner->env;
+  char code[64], where[SD_HOST_MAX + 8] = "", why[96] = "", text[256];
+  napi_value string;
+  uv_err_name_r(error, code, sizeof code);
+  if (peer)
+    snprintf(where, sizeof where, " %s:%d", peer->host, peer->port);
+  if (peer && error == -EMSGSIZE)
+    snprintf(why, sizeof why,
+             ": the message is longer than recvMaxlen (%zu bytes)",
+             endpoint->assembly.max);
+  else if (peer)
+    snprintf(why, sizeof why, ": no memory for the message");
+  snprintf(text, sizeof text, "recv %s%s%s", code, where, why);
+  return napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &string) ==
+             napi_ok &&
+         sd_deliver(endpoint, string);
+}
+
+static bool sd_deliver_message(struct sd_endpoint *endpoint,
+                               const struct sd_peer *peer, const char *data,
+                               size_t size) {
+  napi_env env = endpoint->handle.owner->env;
+  napi_value result, buffer, host, port;
+  if (napi_create_buffer_copy(env, size, data, NULL, &buffer) != napi_ok ||
+      napi_create_string_latin1(env, peer->host, NAPI_AUTO_LENGTH, &host) !=
+          napi_ok ||
+      napi_create_uint32(env, peer->port, &port) != napi_ok ||
+      napi_create_array_with_length(env, 3, &result) != napi_ok ||
+      napi_set_element(env, result, 0, buffer) != napi_ok ||
+      napi_set_element(env, result, 1, host) != napi_ok ||
+      napi_set_element(env, result, 2, port) != napi_ok) {
+    napi_get_and_clear_last_exception(env, &result);
+    return sd_deliver_error(endpoint, peer, -ENOBUFS);
+  }
+  return sd_deliver(endpoint, result);
+}
+
+/* A message that is in pieces, or too long. The pieces of different peers may
+ * come interleaved, those of one peer do not. */
+static bool sd_on_piece(struct sd_endpoint *endpoint, struct sd_peer *peer,
+                        const char *data, size_t size, bool last) {
+  bool go_on = true;
+  int error;
+  if (!peer->skipping) {
+    error = sd_partial_append(&endpoint->assembly, &peer->partial, data, size);
+    if (error < 0) {
+      peer->skipping = true;
+      sd_partial_drop(&endpoint->assembly, &peer->partial);
+      go_on = sd_deliver_error(endpoint, peer, error);
+    } else if (last) {
+      go_on = sd_deliver_message(endpoint, peer, peer->partial.data,
+                                 peer->partial.length);
+      sd_partial_drop(&endpoint->assembly, &peer->partial);
+    }
+  }
+  if (last)
+    peer->skipping = false;
+  return go_on;
+}
+
+static bool sd_on_data(struct sd_endpoint *endpoint,
+                       const struct sd_received *received, const char *data,
+                       size_t size) {
+  bool last = received->flags & MSG_EOR, go_on;
+  struct sd_peer *peer =
+      sd_peer_get(endpoint, received->info.rcv_assoc_id, &received->from);
+  if (last && !peer->partial.data && !peer->skipping &&
+      size <= endpoint->assembly.max)
+    go_on = sd_deliver_message(endpoint, peer, data, size);
+  else
+    go_on = sd_on_piece(endpoint, peer, data, size, last);
+  if (last && peer->gone)
+    sd_peer_remove(endpoint, peer);
+  return go_on;
+}
+
+/* Takes what has arrived, up to the budget; what is left, the poll handle
+ * reports again at once. */
+static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
+  struct sd_handle *handle = &endpoint->handle;
+  char *slab = handle->owner->slab;
+  struct sd_received received;
+  struct sd_calls calls;
+  bool go_on = true;
+  ssize_t n;
+  int i;
+  if (!sd_calls_begin(handle, &calls))
+    return;
+  endpoint->receiving = true;
+  for (i = 0; i < SD_DRAIN && go_on; i++) {
+    napi_handle_scope scope;
+    n = sd_peers_reserve(endpoint)
+            ? sd_sys_recv(handle->fd, slab, SD_SLAB, &received)
+            : -ENOMEM;
+    if (n == -EAGAIN)
+      break;
+    if (n >= 0 && received.flags & MSG_NOTIFICATION) {
+      sd_endpoint_on_notification(endpoint, slab, (size_t)n);
+      continue;
+    }
+    if (napi_open_handle_scope(handle->owner->env, &scope) != napi_ok)
+      break;
+    if (n >= 0) {
+      go_on = sd_on_data(endpoint, &received, slab, (size_t)n);
+    } else {
+      sd_handle_arm(handle, handle->armed & ~UV_READABLE);
+      sd_handle_start_timer(handle, SD_BACKOFF_MS);
+      sd_deliver_error(endpoint, NULL, (int)n);
+      go_on = false;
+    }
+    napi_close_handle_scope(handle->owner->env, scope);
+  }
+  sd_calls_end(handle, &calls);
+  endpoint->receiving = false;
+  if (handle->state == SD_FLUSHING)
+    sd_endpoint_start_flush(endpoint);
+}
+
+/* -------------------------------------------------------- Endpoint: send */
+
+static ssize_t sd_endpoint_send(struct sd_endpoint *endpoint, void *data,
+                                size_t size, union sd_addr *addr) {
+  ssize_t n;
+  if (!sd_addr_reaches(&endpoint->handle.local, addr))
+    return -EAFNOSUPPORT;
+  n = sd_sys_send(endpoint->handle.fd, data, size, addr);
+  if (n == -EAGAIN)
+    sd_handle_block(&endpoint->handle);
+  else if (n >= 0)
+    endpoint->handle.in_vain = false;
+  return n;
+}
+
+static void sd_endpoint_call_on_drain(struct sd_endpoint *endpoint) {
+  struct sd_handle *handle = &endpoint->handle;
+  struct sd_calls calls;
+  sd_handle_unblock(handle);
+  if (!sd_calls_begin(handle, &calls))
+    return;
+  sd_call_method(handle, "onDrain", 0, NULL);
+  sd_calls_end(handle, &calls);
+}
+
+/* --------------------------------------- Endpoint: what the loop reports */
+
+static void sd_endpoint_on_ready(struct sd_handle *handle, int events) {
+  struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
+  if (handle->state == SD_FLUSHING) {
+    sd_endpoint_flush_step(endpoint);
+    return;
+  }
+  if (events == 0)
+    sd_handle_start_timer(handle, SD_BACKOFF_MS);
+  if (events == 0 || events & UV_READABLE)
+    sd_endpoint_receive(endpoint);
+  if (events & UV_WRITABLE && handle->state == SD_OPEN)
+    sd_endpoint_call_on_drain(endpoint);
+}
+
+static void sd_endpoint_on_timer(struct sd_handle *handle) {
+  struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
+  if (handle->state == SD_FLUSHING) {
+    sd_endpoint_discard(endpoint);
+    sd_handle_close(handle);
+    return;
+  }
+  sd_handle_arm(handle, UV_READABLE | (handle->blocked ? UV_WRITABLE : 0));
+}
+
+static void sd_endpoint_release(struct sd_handle *handle) {
+  struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
+  sd_peers_free(endpoint);
+  if (endpoint->on_recv)
+    napi_delete_reference(handle->owner->env, endpoint->on_recv);
+}
+
+static const struct sd_kind sd_endpoint_kind = {
+    .class = SD_ENDPOINT,
+    .collectable = true,
+    .on_ready = sd_endpoint_on_ready,
+    .on_timer = sd_endpoint_on_timer,
+    .release = sd_endpoint_release};
+
+/* ----------------------------------------------------- Endpoint: methods */
 
 static napi_value sd_js_send(napi_env env, napi_callback_info info) {
   napi_value argv[3], self, result;
@@ -1296,7 +1730,7 @@ static napi_value sd_js_send(napi_env env, napi_callback_info info) {
   size_t size;
   ssize_t n;
   struct sd_endpoint *endpoint = sd_this(env, info, 3, argv, &self);
-  if (!endpoint || !sd_check_open(env, endpoint) ||
+  if (!endpoint || !sd_check_open(env, &endpoint->handle) ||
       !sd_arg_bytes(env, argv[0], "buffer", &data, &size) ||
       !sd_arg_host(env, argv[1], "host", host) ||
       !sd_arg_integer(env, argv[2], "port", 1, UINT16_MAX, &port) ||
@@ -1328,68 +1762,11 @@ static napi_value sd_js_close(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-static napi_value sd_js_address(napi_env env, napi_callback_info info) {
-  napi_value self, result;
-  char host[SD_HOST_MAX];
-  struct sd_endpoint *endpoint = sd_this(env, info, 0, NULL, &self);
-  if (!endpoint || !sd_check_open(env, endpoint))
-    return NULL;
-  sd_addr_format(&endpoint->local, host);
-  SD_CHECK(env, napi_create_object(env, &result));
-  if (sd_set_string(env, result, "address", host) &&
-      sd_set_string(env, result, "family",
-                    endpoint->local.sa.sa_family == AF_INET ? "IPv4"
-                                                            : "IPv6") &&
-      sd_set_int(env, result, "port", sd_addr_port(&endpoint->local)))
-    return result;
-  sd_throw_status(env);
-  return NULL;
-}
+/* -------------------------------------------------------- Endpoint: open */
 
-static napi_value sd_js_set_unrefed(napi_env env, napi_callback_info info,
-                                    bool unrefed) {
-  napi_value self;
-  struct sd_endpoint *endpoint = sd_this(env, info, 0, NULL, &self);
-  if (!endpoint)
-    return NULL;
-  if (!sd_handle_set_unrefed(&endpoint->handle, unrefed)) {
-    sd_throw_status(env);
-    return NULL;
-  }
-  return self;
-}
-
-static napi_value sd_js_ref(napi_env env, napi_callback_info info) {
-  return sd_js_set_unrefed(env, info, false);
-}
-
-static napi_value sd_js_unref(napi_env env, napi_callback_info info) {
-  return sd_js_set_unrefed(env, info, true);
-}
-
-/* ------------------------------------------------------------------ open */
-
-struct sd_option {
-  int level;
-  int name;
-  const void *value;
-  socklen_t length;
-};
-
-static int sd_set_options(int fd, const struct sd_option *options,
-                          size_t count) {
-  size_t i;
-  int error = 0;
-  for (i = 0; i < count && error == 0; i++)
-    error = sd_sys_setsockopt(fd, options[i].level, options[i].name,
-                              options[i].value, options[i].length);
-  return error;
-}
-
-/* Everything is set before bind(), since associations copy it and the window
- * that they announce is fixed by then. RFC 6458 sections 8.1 and 8.2. */
+/* RFC 6458 sections 8.1 and 8.2. */
 static int sd_endpoint_options(int fd, int family) {
-  static const int on = 1, off = 0, buffer = SD_BUFFER;
+  static const int on = 1, off = 0;
   static const struct sctp_rtoinfo rto = {
       .srto_initial = 250, .srto_min = 200, .srto_max = 5000};
   /* Bounds the waits between INITs, which the RTO's maximum does not: without
@@ -1399,41 +1776,30 @@ static int sd_endpoint_options(int fd, int family) {
    * sent before the handshake with a new peer ends. */
   static const struct sctp_sndrcvinfo send_param = {
       .sinfo_flags = SCTP_UNORDERED, .sinfo_timetolive = SD_TTL_MS};
-  static const struct sctp_event assoc_change = {.se_type = SCTP_ASSOC_CHANGE,
-                                                 .se_on = 1};
-  static const struct sctp_event partial_delivery = {
-      .se_type = SCTP_PARTIAL_DELIVERY_EVENT, .se_on = 1};
   /* At level 0, one peer's half-arrived message holds back all others. */
   static const int interleave = 1;
   static const struct sd_option options[] = {
-      {SOL_SOCKET, SO_REUSEADDR, &on, sizeof on},
-      {SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer},
-      {SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer},
       {IPPROTO_SCTP, SCTP_NODELAY, &on, sizeof on},
       {IPPROTO_SCTP, SCTP_RTOINFO, &rto, sizeof rto},
       {IPPROTO_SCTP, SCTP_INITMSG, &init, sizeof init},
       {IPPROTO_SCTP, SCTP_DEFAULT_SEND_PARAM, &send_param, sizeof send_param},
-      {IPPROTO_SCTP, SCTP_RECVRCVINFO, &on, sizeof on},
       {IPPROTO_SCTP, SCTP_FRAGMENT_INTERLEAVE, &interleave, sizeof interleave},
-      {IPPROTO_SCTP, SCTP_EVENT, &assoc_change, sizeof assoc_change},
-      {IPPROTO_SCTP, SCTP_EVENT, &partial_delivery, sizeof partial_delivery},
-  };
-  static const struct sd_option options_v6[] = {
       {IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off},
-      {IPPROTO_SCTP, SCTP_I_WANT_MAPPED_V4_ADDR, &off, sizeof off},
   };
-  int error = sd_set_options(fd, options, sizeof options / sizeof *options);
-  if (error == 0 && family == AF_INET6)
-    error =
-        sd_set_options(fd, options_v6, sizeof options_v6 / sizeof *options_v6);
+  size_t count = sizeof options / sizeof *options;
+  int error = sd_set_common_options(fd, family);
+  if (error == 0)
+    error = sd_set_options(fd, options, family == AF_INET6 ? count : count - 1);
+  if (error == 0)
+    error = sd_sys_event(fd, SCTP_ASSOC_CHANGE, true);
+  if (error == 0)
+    error = sd_sys_event(fd, SCTP_PARTIAL_DELIVERY_EVENT, true);
   return error;
 }
 
 /* Makes, binds and listens. Returns the descriptor, or -errno and in `syscall`
  * what failed. */
 static int sd_endpoint_socket(union sd_addr *addr, const char **syscall) {
-  /* getsockname() forgets the interface of a link-local address. */
-  uint32_t scope = addr->sa.sa_family == AF_INET6 ? addr->v6.sin6_scope_id : 0;
   int fd, error;
   *syscall = "socket";
   fd = sd_sys_socket(addr->sa.sa_family, SOCK_SEQPACKET);
@@ -1451,9 +1817,7 @@ static int sd_endpoint_socket(union sd_addr *addr, const char **syscall) {
   }
   if (error == 0) {
     *syscall = "getsockname";
-    error = sd_sys_getsockname(fd, addr);
-    if (addr->sa.sa_family == AF_INET6)
-      addr->v6.sin6_scope_id = scope;
+    error = sd_sys_get_port(fd, addr);
   }
   if (error == 0)
     return fd;
@@ -1463,41 +1827,20 @@ static int sd_endpoint_socket(union sd_addr *addr, const char **syscall) {
 
 static napi_value sd_endpoint_object(struct sd_endpoint *endpoint,
                                      napi_value on_recv) {
-  struct sd_env *owner = endpoint->handle.owner;
-  napi_env env = owner->env;
-  napi_value class, object;
+  napi_env env = endpoint->handle.owner->env;
+  napi_value object;
   napi_property_descriptor on_drain = {
       .utf8name = "onDrain",
       .attributes = napi_writable | napi_enumerable | napi_configurable};
-  SD_CHECK(env, napi_get_reference_value(env, owner->endpoint_class, &class));
   SD_CHECK(env, napi_get_null(env, &on_drain.value));
-  owner->constructing = endpoint;
-  if (napi_new_instance(env, class, 0, NULL, &object) != napi_ok)
-    object = NULL;
-  owner->constructing = NULL;
-  if (object && napi_define_properties(env, object, 1, &on_drain) == napi_ok &&
+  object = sd_handle_object(&endpoint->handle);
+  if (!object)
+    return NULL;
+  if (napi_define_properties(env, object, 1, &on_drain) == napi_ok &&
       sd_hide(env, object, "onRecv", on_recv, &endpoint->on_recv))
     return object;
   sd_throw_status(env);
   return NULL;
-}
-
-static napi_value sd_js_construct(napi_env env, napi_callback_info info) {
-  size_t argc = 0;
-  napi_value self;
-  struct sd_env *owner;
-  SD_CHECK(env, napi_get_cb_info(env, info, &argc, NULL, &self, NULL));
-  SD_CHECK(env, napi_get_instance_data(env, (void **)&owner));
-  if (!owner->constructing) {
-    napi_throw_type_error(env, "ERR_ILLEGAL_CONSTRUCTOR",
-                          "Illegal constructor: use open()");
-    return NULL;
-  }
-  if (!sd_handle_wrap(&owner->constructing->handle, self)) {
-    sd_throw_status(env);
-    return NULL;
-  }
-  return self;
 }
 
 /* Takes over `fd`. NULL: no memory. */
@@ -1522,7 +1865,6 @@ static napi_value sd_js_open(napi_env env, napi_callback_info info) {
   napi_value argv[4], object;
   char host[SD_HOST_MAX];
   double port, recv_max;
-  napi_valuetype type;
   union sd_addr addr;
   struct sd_env *owner;
   struct sd_endpoint *endpoint;
@@ -1533,13 +1875,9 @@ static napi_value sd_js_open(napi_env env, napi_callback_info info) {
   if (!sd_arg_host(env, argv[0], "bindHost", host) ||
       !sd_arg_integer(env, argv[1], "bindPort", 0, UINT16_MAX, &port) ||
       !sd_arg_integer(env, argv[2], "recvMaxlen", 1, SD_RECV_MAX, &recv_max) ||
-      !sd_arg_address(env, "bind", "bindHost", host, (int)port, &addr))
+      !sd_arg_address(env, "bind", "bindHost", host, (int)port, &addr) ||
+      !sd_arg_function(env, argv[3], "onRecv"))
     return NULL;
-  SD_CHECK(env, napi_typeof(env, argv[3], &type));
-  if (type != napi_function) {
-    sd_throw_type(env, "onRecv", "of type function", argv[3]);
-    return NULL;
-  }
   fd = sd_endpoint_socket(&addr, &syscall);
   if (fd < 0) {
     sd_throw_system(env, syscall, fd, strcmp(syscall, "bind") ? NULL : host,
@@ -1551,8 +1889,8 @@ static napi_value sd_js_open(napi_env env, napi_callback_info info) {
     sd_throw_system(env, "open", -ENOMEM, NULL, 0);
     return NULL;
   }
-  endpoint->recv_max = (size_t)recv_max;
-  endpoint->local = addr;
+  endpoint->assembly.max = (size_t)recv_max;
+  endpoint->handle.local = addr;
   object = sd_endpoint_object(endpoint, argv[3]);
   if (!object) {
     sd_handle_close(&endpoint->handle);
@@ -1560,6 +1898,1342 @@ static napi_value sd_js_open(napi_env env, napi_callback_info info) {
   }
   sd_handle_arm(&endpoint->handle, UV_READABLE);
   return object;
+}
+
+/* ------------------------------------------- Sockets: options, addresses */
+
+static const struct {
+  const char *name;
+  size_t offset;
+} sd_setting_names[] = {
+    {"noDelay", offsetof(struct sd_settings, no_delay)},
+    {"ipv6Only", offsetof(struct sd_settings, v6_only)},
+    {"outStreams", offsetof(struct sd_settings, out_streams)},
+    {"inStreams", offsetof(struct sd_settings, in_streams)},
+    {"initAttempts", offsetof(struct sd_settings, init_attempts)},
+    {"initMaxTimeout", offsetof(struct sd_settings, init_max_timeout)},
+    {"sackDelay", offsetof(struct sd_settings, sack_delay)},
+    {"sackFreq", offsetof(struct sd_settings, sack_freq)},
+    {"rtoInitial", offsetof(struct sd_settings, rto_initial)},
+    {"rtoMin", offsetof(struct sd_settings, rto_min)},
+    {"rtoMax", offsetof(struct sd_settings, rto_max)},
+    {"heartbeat", offsetof(struct sd_settings, heartbeat)},
+    {"noHeartbeat", offsetof(struct sd_settings, no_heartbeat)},
+    {"pathMaxRetrans", offsetof(struct sd_settings, path_max_retrans)},
+    {"assocMaxRetrans", offsetof(struct sd_settings, assoc_max_retrans)},
+    {"maxMessageSize", offsetof(struct sd_settings, max_message)},
+};
+
+/* An object of numbers, of which each may be missing. */
+static bool sd_arg_settings(napi_env env, napi_value object,
+                            struct sd_settings *settings) {
+  size_t i;
+  memset(settings, 0, sizeof *settings);
+  for (i = 0; i < sizeof sd_setting_names / sizeof *sd_setting_names; i++) {
+    const char *name = sd_setting_names[i].name;
+    napi_value value;
+    napi_valuetype type;
+    double number;
+    if (napi_get_named_property(env, object, name, &value) != napi_ok ||
+        napi_typeof(env, value, &type) != napi_ok) {
+      sd_throw_status(env);
+      return false;
+    }
+    if (type == napi_undefined)
+      continue;
+    if (!sd_arg_integer(env, value, name, 0, UINT32_MAX, &number))
+      return false;
+    *(uint32_t *)((char *)settings + sd_setting_names[i].offset) =
+        (uint32_t)number;
+  }
+  return true;
+}
+
+/* `flags` 0: nothing changes. An interval of 0: that stays as it is. */
+static int sd_set_heartbeat(int fd, uint32_t flags, uint32_t interval) {
+  struct sctp_paddrparams params = {.spp_flags = flags,
+                                    .spp_hbinterval = interval};
+  return sd_sys_setsockopt(fd, IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &params,
+                           sizeof params);
+}
+
+/* RFC 6458 sections 8.1 and 6.2.2. Where a field is 0, the kernel keeps its
+ * value. */
+static int sd_settings_apply(int fd, int family, const struct sd_settings *s) {
+  const int no_delay = s->no_delay != 0, v6_only = s->v6_only != 0;
+  const struct sctp_initmsg init = {
+      .sinit_num_ostreams = (uint16_t)s->out_streams,
+      .sinit_max_instreams = (uint16_t)s->in_streams,
+      .sinit_max_attempts = (uint16_t)s->init_attempts,
+      .sinit_max_init_timeo = (uint16_t)s->init_max_timeout};
+  const struct sctp_sack_info sack = {.sack_delay = s->sack_delay,
+                                      .sack_freq = s->sack_freq};
+  const struct sctp_rtoinfo rto = {.srto_initial = s->rto_initial,
+                                   .srto_min = s->rto_min,
+                                   .srto_max = s->rto_max};
+  const struct sctp_assocparams assoc = {.sasoc_asocmaxrxt =
+                                             (uint16_t)s->assoc_max_retrans};
+  const struct sctp_paddrparams path = {.spp_pathmaxrxt =
+                                            (uint16_t)s->path_max_retrans};
+  const struct sd_option options[] = {
+      {IPPROTO_SCTP, SCTP_NODELAY, &no_delay, sizeof no_delay},
+      {IPPROTO_SCTP, SCTP_INITMSG, &init, sizeof init},
+      {IPPROTO_SCTP, SCTP_DELAYED_SACK, &sack, sizeof sack},
+      {IPPROTO_SCTP, SCTP_RTOINFO, &rto, sizeof rto},
+      {IPPROTO_SCTP, SCTP_ASSOCINFO, &assoc, sizeof assoc},
+      {IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &path, sizeof path},
+      {IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only},
+  };
+  size_t count = sizeof options / sizeof *options;
+  int error =
+      sd_set_options(fd, options, family == AF_INET6 ? count : count - 1);
+  if (error == 0)
+    error = sd_set_heartbeat(fd,
+                             s->no_heartbeat ? SPP_HB_DISABLE
+                             : s->heartbeat  ? SPP_HB_ENABLE
+                                             : 0,
+                             s->heartbeat);
+  return error;
+}
+
+/* What is rare enough to be always on. The accepted sockets inherit it, so that
+ * they miss nothing that comes before accept(). */
+static void sd_subscribe(int fd) {
+  static const int types[] = {
+      SCTP_ASSOC_CHANGE,           SCTP_PEER_ADDR_CHANGE,
+      SCTP_REMOTE_ERROR,           SCTP_SHUTDOWN_EVENT,
+      SCTP_PARTIAL_DELIVERY_EVENT, SCTP_ADAPTATION_INDICATION,
+      SCTP_STREAM_RESET_EVENT,     SCTP_ASSOC_RESET_EVENT,
+      SCTP_STREAM_CHANGE_EVENT,    SCTP_SEND_FAILED_EVENT,
+  };
+  size_t i;
+  /* An older kernel does not know them all. */
+  for (i = 0; i < sizeof types / sizeof *types; i++)
+    sd_sys_event(fd, types[i], true);
+}
+
+/* Makes a one-to-one socket and binds it, if there are local addresses. Returns
+ * the descriptor, or -errno and in `syscall` what failed. */
+static int sd_stream_socket(int family, const struct sd_settings *settings,
+                            struct sd_addrs *locals, const char **syscall) {
+  int fd, error;
+  *syscall = "socket";
+  fd = sd_sys_socket(family, SOCK_STREAM);
+  if (fd < 0)
+    return fd;
+  *syscall = "setsockopt";
+  error = sd_set_common_options(fd, family);
+  if (error == 0)
+    error = sd_settings_apply(fd, family, settings);
+  if (error == 0)
+    sd_subscribe(fd);
+  if (error == 0 && locals->count) {
+    *syscall = "bind";
+    error = sd_sys_bindx(fd, locals);
+  }
+  if (error == 0)
+    return fd;
+  close(fd);
+  return error;
+}
+
+/* Throws what a failed call on a socket with these addresses is in Node. */
+static void sd_throw_addrs(napi_env env, const char *syscall, int error,
+                           const struct sd_addrs *addrs) {
+  union sd_addr addr;
+  char host[SD_HOST_MAX];
+  bool named = strcmp(syscall, "bind") == 0 || strcmp(syscall, "connect") == 0;
+  if (named && addrs->count) {
+    sd_addrs_next(addrs->packed, 0, &addr);
+    sd_addr_format(&addr, host);
+    sd_throw_system(env, syscall, error, host, sd_addr_port(&addr));
+  } else {
+    sd_throw_system(env, syscall, error, NULL, 0);
+  }
+}
+
+static bool sd_addr_same(const union sd_addr *a, const union sd_addr *b) {
+  if (a->sa.sa_family != b->sa.sa_family)
+    return false;
+  return a->sa.sa_family == AF_INET
+             ? a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr
+             : IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr);
+}
+
+/* An array of { address, family, port }, with `first` in front if it is among
+ * them. NULL: an exception. */
+static napi_value sd_addrs_array(napi_env env, const char *packed, int count,
+                                 const union sd_addr *first) {
+  size_t offset = 0;
+  union sd_addr addr;
+  napi_value array, object;
+  int front = -1, i;
+  SD_CHECK(env, napi_create_array_with_length(env, (size_t)count, &array));
+  for (i = 0; i < count && front < 0; i++) {
+    offset = sd_addrs_next(packed, offset, &addr);
+    if (sd_addr_same(&addr, first))
+      front = i;
+  }
+  for (offset = 0, i = 0; i < count; i++) {
+    int index = i == front ? 0 : i < front ? i + 1 : i;
+    offset = sd_addrs_next(packed, offset, &addr);
+    object = sd_addr_object(env, &addr);
+    if (!object)
+      return NULL;
+    SD_CHECK(env, napi_set_element(env, array, (uint32_t)index, object));
+  }
+  return array;
+}
+
+/* The local addresses of an association or, with id 0, of a listener. */
+static napi_value sd_local_addresses(napi_env env, int fd, sctp_assoc_t id,
+                                     const union sd_addr *first) {
+  struct sockaddr *packed = NULL;
+  int count = sctp_getladdrs(fd, id, &packed);
+  napi_value array =
+      sd_addrs_array(env, (char *)packed, count > 0 ? count : 0, first);
+  if (count >= 0)
+    sctp_freeladdrs(packed);
+  return array;
+}
+/* ------------------------------------------------------- Socket: receive */
+
+/* Takes over `fd`. NULL: no memory. */
+static struct sd_socket *sd_socket_new(const struct sd_kind *kind,
+                                       struct sd_env *owner, int fd,
+                                       size_t max_message) {
+  struct sd_socket *socket = calloc(1, sizeof *socket);
+  if (!socket) {
+    close(fd);
+    return NULL;
+  }
+  if (sd_handle_init(&socket->handle, kind, owner, fd) < 0) {
+    free(socket);
+    return NULL;
+  }
+  socket->assembly.max = max_message;
+  return socket;
+}
+
+/* From here on, a result of false ends the drain. What is left then, polling
+ * reports. */
+
+/* Tells JavaScript that nothing more will come and why; 0: a shutdown. */
+static bool sd_socket_end(struct sd_socket *socket, int error) {
+  struct sd_handle *handle = &socket->handle;
+  napi_env env = handle->owner->env;
+  napi_value argument = NULL, reason;
+  char host[SD_HOST_MAX];
+  socket->ended = true;
+  sd_handle_arm(handle, handle->armed & ~UV_READABLE);
+  sd_partial_drop(&socket->assembly, &socket->partial);
+  if (error == 0)
+    return sd_call_method(handle, "onEnd", 0, NULL);
+  sd_addr_format(&socket->remote, host);
+  argument = socket->up ? sd_system_error(env, "read", error, NULL, 0)
+                        : sd_system_error(env, "connect", error, host,
+                                          sd_addr_port(&socket->remote));
+  if (argument &&
+      (socket->reason_length == 0 ||
+       (napi_create_string_utf8(env, socket->reason, socket->reason_length,
+                                &reason) == napi_ok &&
+        napi_set_named_property(env, argument, "reason", reason) == napi_ok)))
+    return sd_call_method(handle, "onEnd", 1, &argument);
+  sd_report(handle->owner, napi_generic_failure);
+  return false;
+}
+
+/* The text of the peer's ABORT: RFC 9260 section 3.3.10.12, User-Initiated
+ * Abort. */
+static void sd_socket_keep_reason(struct sd_socket *socket,
+                                  const uint8_t *cause, size_t size) {
+  const size_t head = 4;
+  size_t length;
+  if (size < head || cause[0] != 0 || cause[1] != 12)
+    return;
+  length = (size_t)cause[2] << 8 | cause[3];
+  if (length < head || length > size)
+    return;
+  length -= head;
+  if (length > sizeof socket->reason)
+    length = sizeof socket->reason;
+  memcpy(socket->reason, cause + head, length);
+  socket->reason_length = length;
+}
+
+static void sd_socket_on_assoc_change(struct sd_socket *socket,
+                                      const struct sctp_assoc_change *change,
+                                      size_t size) {
+  switch (change->sac_state) {
+  case SCTP_COMM_LOST:
+  case SCTP_CANT_STR_ASSOC:
+    socket->over = socket->lost = true;
+    sd_socket_keep_reason(socket, change->sac_info, size - sizeof *change);
+    break;
+  case SCTP_SHUTDOWN_COMP:
+    socket->over = true;
+    break;
+  case SCTP_RESTART:
+    sd_partial_drop(&socket->assembly, &socket->partial);
+    break;
+  }
+}
+
+/* The peer has begun anew, on the association that is there. Its old messages
+ * have been read, so the old handle has ended, and another one takes over where
+ * this is the server's side. */
+static bool sd_socket_on_restart(struct sd_socket *socket) {
+  struct sd_handle *handle = &socket->handle;
+  struct sd_socket *successor = NULL;
+  napi_value object = NULL;
+  int fd = socket->accepted ? sd_sys_dup(handle->fd) : -1;
+  if (fd >= 0)
+    successor =
+        sd_socket_new(handle->kind, handle->owner, fd, socket->assembly.max);
+  if (successor) {
+    successor->remote = socket->remote;
+    successor->accepted = successor->up = true;
+    object = sd_handle_object(&successor->handle);
+    if (!object) {
+      sd_report(handle->owner, napi_generic_failure);
+      sd_handle_close(&successor->handle);
+    }
+  }
+  if (object) {
+    socket->moved = true;
+    sd_call_method(handle, "onRestart", 1, &object);
+  }
+  return sd_socket_end(socket, -ECONNRESET);
+}
+
+/* RFC 6458 section 6.1. `data` has the alignment of the slab. */
+static bool sd_socket_on_notification(struct sd_socket *socket,
+                                      const char *data, size_t size) {
+  struct sd_handle *handle = &socket->handle;
+  const union sctp_notification *event = (const void *)data;
+  napi_value raw;
+  int change = -1;
+  if (size < sizeof event->sn_header)
+    return true;
+  if (event->sn_header.sn_type == SCTP_ASSOC_CHANGE &&
+      size >= sizeof event->sn_assoc_change) {
+    change = event->sn_assoc_change.sac_state;
+    sd_socket_on_assoc_change(socket, &event->sn_assoc_change, size);
+  } else if (event->sn_header.sn_type == SCTP_PARTIAL_DELIVERY_EVENT) {
+    sd_partial_drop(&socket->assembly, &socket->partial);
+  }
+  if (napi_create_buffer_copy(handle->owner->env, size, data, NULL, &raw) !=
+      napi_ok) {
+    sd_report(handle->owner, napi_generic_failure);
+    return false;
+  }
+  if (change == SCTP_COMM_UP && !socket->up) {
+    socket->up = true;
+    sd_call_method(handle, "onConnect", 0, NULL);
+  }
+  sd_call_method(handle, "onNotification", 1, &raw);
+  if (change == SCTP_RESTART && handle->state == SD_OPEN)
+    return sd_socket_on_restart(socket);
+  return handle->state == SD_OPEN;
+}
+
+static bool sd_socket_deliver(struct sd_socket *socket,
+                              const struct sctp_rcvinfo *info, const char *data,
+                              size_t size) {
+  napi_env env = socket->handle.owner->env;
+  napi_value argv[4];
+  if (napi_create_buffer_copy(env, size, data, NULL, &argv[0]) != napi_ok ||
+      napi_create_uint32(env, info->rcv_sid, &argv[1]) != napi_ok ||
+      napi_create_uint32(env, ntohl(info->rcv_ppid), &argv[2]) != napi_ok ||
+      napi_get_boolean(env, info->rcv_flags & SCTP_UNORDERED, &argv[3]) !=
+          napi_ok) {
+    napi_get_and_clear_last_exception(env, &argv[0]);
+    return sd_socket_end(socket, -ENOBUFS);
+  }
+  return sd_call_method(&socket->handle, "onMessage", 4, argv);
+}
+
+static bool sd_socket_on_data(struct sd_socket *socket,
+                              const struct sd_received *received,
+                              const char *data, size_t size) {
+  bool last = received->flags & MSG_EOR, go_on;
+  int error;
+  if (last && !socket->partial.data && size <= socket->assembly.max)
+    return sd_socket_deliver(socket, &received->info, data, size);
+  error = sd_partial_append(&socket->assembly, &socket->partial, data, size);
+  if (error < 0)
+    return sd_socket_end(socket, error);
+  if (!last)
+    return true;
+  go_on = sd_socket_deliver(socket, &received->info, socket->partial.data,
+                            socket->partial.length);
+  sd_partial_drop(&socket->assembly, &socket->partial);
+  return go_on;
+}
+
+/* recvmsg() gave no message. An ended association gives its error once, to
+ * whichever call comes first, and after its own shutdown nothing at all. */
+static bool sd_socket_on_empty(struct sd_socket *socket, int result) {
+  if (result == -EAGAIN && !socket->over && !socket->error)
+    return false;
+  if (result == -ENOMEM || result == -ENOBUFS) {
+    sd_handle_arm(&socket->handle, socket->handle.armed & ~UV_READABLE);
+    sd_handle_start_timer(&socket->handle, SD_BACKOFF_MS);
+    return false;
+  }
+  if (result == -EAGAIN)
+    result = socket->error;
+  if (result == 0 && socket->lost)
+    result = -ECONNRESET;
+  return sd_socket_end(socket, result);
+}
+
+/* Takes what has arrived, up to the budget. */
+static void sd_socket_receive(struct sd_socket *socket) {
+  struct sd_handle *handle = &socket->handle;
+  char *slab = handle->owner->slab;
+  struct sd_received received;
+  struct sd_calls calls;
+  bool go_on = true;
+  ssize_t n;
+  int i;
+  if (!sd_calls_begin(handle, &calls))
+    return;
+  for (i = 0; i < SD_DRAIN && go_on && socket->reading && !socket->ended; i++) {
+    napi_handle_scope scope;
+    if (napi_open_handle_scope(handle->owner->env, &scope) != napi_ok)
+      break;
+    n = sd_sys_recv(handle->fd, slab, SD_SLAB, &received);
+    if (n <= 0)
+      go_on = sd_socket_on_empty(socket, (int)n);
+    else if (received.flags & MSG_NOTIFICATION)
+      go_on = sd_socket_on_notification(socket, slab, (size_t)n);
+    else
+      go_on = sd_socket_on_data(socket, &received, slab, (size_t)n);
+    napi_close_handle_scope(handle->owner->env, scope);
+  }
+  sd_calls_end(handle, &calls);
+  if (handle->state == SD_OPEN && socket->failed && socket->reading &&
+      !socket->ended)
+    sd_handle_start_timer(handle, 0);
+}
+
+/* ---------------------------------------------------------- Socket: send */
+
+/* Elements of send()'s array for each message: the Buffer and its attributes.
+ */
+#define SD_MESSAGE_ELEMENTS 5
+
+/* Reads the message at `index` of send()'s array; false: an exception. */
+static bool sd_message_get(napi_env env, napi_value list, uint32_t index,
+                           struct sd_message *message) {
+  uint32_t *const numbers[] = {&message->sid, &message->ppid,
+                               &message->unordered, &message->ttl};
+  napi_value value;
+  uint32_t i;
+  if (napi_get_element(env, list, index * SD_MESSAGE_ELEMENTS, &value) !=
+      napi_ok) {
+    sd_throw_status(env);
+    return false;
+  }
+  if (!sd_arg_bytes(env, value, "data", &message->data, &message->size))
+    return false;
+  for (i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    if (napi_get_element(env, list, index * SD_MESSAGE_ELEMENTS + 1 + i,
+                         &value) != napi_ok ||
+        napi_get_value_uint32(env, value, numbers[i]) != napi_ok) {
+      sd_throw_type(env, "attributes", "of type number", value);
+      return false;
+    }
+  return true;
+}
+
+/* The association has ended, which a send met first. What is left to read is
+ * read before JavaScript hears of it. */
+static int sd_socket_on_send_failed(struct sd_socket *socket, int error) {
+  if (error != -EPIPE && error != -ESHUTDOWN && error != -ECONNRESET &&
+      error != -ETIMEDOUT && error != -ENOTCONN)
+    return error;
+  if (error == -ECONNRESET || error == -ETIMEDOUT)
+    socket->error = error;
+  socket->failed = true;
+  if (socket->reading && !socket->ended)
+    sd_handle_start_timer(&socket->handle, 0);
+  return -EPIPE;
+}
+
+/* Hands over messages from socket->next on. Returns 0: all; -EAGAIN: the rest
+ * must wait; another error; or 1: an exception. */
+static int sd_socket_send(struct sd_socket *socket, napi_value list) {
+  struct sd_handle *handle = &socket->handle;
+  napi_env env = handle->owner->env;
+  struct sd_message message;
+  uint32_t length;
+  ssize_t n;
+  if (napi_get_array_length(env, list, &length) != napi_ok) {
+    sd_throw_type(env, "messages", "an array", list);
+    return 1;
+  }
+  for (; socket->next < length / SD_MESSAGE_ELEMENTS; socket->next++) {
+    if (!sd_message_get(env, list, socket->next, &message))
+      return 1;
+    n = sd_sys_send_message(handle->fd, &message);
+    if (n == -EAGAIN || n == -ENOBUFS || n == -ENOMEM) {
+      sd_handle_block(handle);
+      return -EAGAIN;
+    }
+    if (n < 0)
+      return sd_socket_on_send_failed(socket, (int)n);
+    handle->in_vain = false;
+  }
+  return 0;
+}
+
+static void sd_socket_forget_unsent(struct sd_socket *socket) {
+  if (socket->unsent)
+    napi_delete_reference(socket->handle.owner->env, socket->unsent);
+  socket->unsent = NULL;
+}
+
+/* There is room: goes on with what send() left. */
+static void sd_socket_flush(struct sd_socket *socket) {
+  struct sd_handle *handle = &socket->handle;
+  napi_env env = handle->owner->env;
+  napi_value list, error = NULL;
+  struct sd_calls calls;
+  int result = 1;
+  if (!sd_calls_begin(handle, &calls))
+    return;
+  sd_handle_unblock(handle);
+  if (socket->unsent &&
+      napi_get_reference_value(env, socket->unsent, &list) == napi_ok)
+    result = sd_socket_send(socket, list);
+  if (result != -EAGAIN) {
+    sd_socket_forget_unsent(socket);
+    if (result == 1)
+      napi_get_and_clear_last_exception(env, &error);
+    else if (result < 0)
+      error = sd_system_error(env, "write", result, NULL, 0);
+    sd_call_method(handle, "onSent", error ? 1 : 0, &error);
+  }
+  sd_calls_end(handle, &calls);
+}
+
+/* ----------------------------------------- Socket: what the loop reports */
+
+static void sd_socket_on_ready(struct sd_handle *handle, int events) {
+  struct sd_socket *socket = (struct sd_socket *)handle;
+  /* poll() reports an error once, and reading tells which. */
+  if (events == 0)
+    socket->failed = true;
+  if (socket->reading && !socket->ended &&
+      (events == 0 || events & UV_READABLE))
+    sd_socket_receive(socket);
+  if (handle->state == SD_OPEN && handle->blocked &&
+      (events == 0 || events & UV_WRITABLE))
+    sd_socket_flush(socket);
+}
+
+static void sd_socket_on_timer(struct sd_handle *handle) {
+  struct sd_socket *socket = (struct sd_socket *)handle;
+  bool wants = socket->reading && !socket->ended;
+  sd_handle_arm(handle, (wants ? UV_READABLE : 0) |
+                            (handle->blocked ? UV_WRITABLE : 0));
+  if (wants && socket->failed)
+    sd_socket_receive(socket);
+}
+
+static void sd_socket_release(struct sd_handle *handle) {
+  struct sd_socket *socket = (struct sd_socket *)handle;
+  sd_partial_drop(&socket->assembly, &socket->partial);
+  sd_socket_forget_unsent(socket);
+}
+
+static const struct sd_kind sd_socket_kind = {.class = SD_SOCKET,
+                                              .on_ready = sd_socket_on_ready,
+                                              .on_timer = sd_socket_on_timer,
+                                              .release = sd_socket_release};
+
+/* ------------------------------------------------------- Socket: methods */
+
+static struct sd_socket *sd_this_socket(napi_env env, napi_callback_info info,
+                                        size_t argc, napi_value *argv) {
+  napi_value self;
+  struct sd_socket *socket = sd_this(env, info, argc, argv, &self);
+  return socket && sd_check_open(env, &socket->handle) ? socket : NULL;
+}
+
+/* send([data, sid, ppid, unordered, ttl, data, ...]): true if all was handed to
+ * the kernel, false if onSent() will tell. */
+static napi_value sd_js_socket_send(napi_env env, napi_callback_info info) {
+  napi_value list, result;
+  struct sd_socket *socket = sd_this_socket(env, info, 1, &list);
+  int error;
+  if (!socket)
+    return NULL;
+  if (socket->unsent) {
+    napi_throw_error(env, "ERR_INVALID_STATE", "send() while one is pending");
+    return NULL;
+  }
+  socket->next = 0;
+  error = sd_socket_send(socket, list);
+  if (error == 1)
+    return NULL;
+  if (error < 0 && error != -EAGAIN) {
+    sd_throw_system(env, "write", error, NULL, 0);
+    return NULL;
+  }
+  if (error == -EAGAIN)
+    SD_CHECK(env, napi_create_reference(env, list, 1, &socket->unsent));
+  SD_CHECK(env, napi_get_boolean(env, error == 0, &result));
+  return result;
+}
+
+static napi_value sd_js_socket_set_reading(napi_env env,
+                                           napi_callback_info info) {
+  napi_value value;
+  struct sd_socket *socket = sd_this_socket(env, info, 1, &value);
+  struct sd_handle *handle;
+  if (!socket)
+    return NULL;
+  handle = &socket->handle;
+  SD_CHECK(env, napi_get_value_bool(env, value, &socket->reading));
+  if (socket->ended)
+    return NULL;
+  sd_handle_arm(handle, socket->reading ? handle->armed | UV_READABLE
+                                        : handle->armed & ~UV_READABLE);
+  if (socket->reading && socket->failed)
+    sd_handle_start_timer(handle, 0);
+  return NULL;
+}
+
+/* The association is shut down after what send() has handed over. Where it has
+ * ended already, receiving tells. RFC 6458 section 4.1.7. */
+static napi_value sd_js_socket_shutdown(napi_env env, napi_callback_info info) {
+  struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
+  if (socket)
+    sd_sys_shutdown(socket->handle.fd);
+  return NULL;
+}
+
+/* close(reset): with true the association is aborted. */
+static napi_value sd_js_socket_close(napi_env env, napi_callback_info info) {
+  static const struct linger linger = {.l_onoff = 1};
+  napi_value self, value;
+  struct sd_socket *socket = sd_this(env, info, 1, &value, &self);
+  struct sd_handle *handle;
+  bool reset;
+  if (!socket || socket->handle.state != SD_OPEN)
+    return NULL;
+  handle = &socket->handle;
+  SD_CHECK(env, napi_get_value_bool(env, value, &reset));
+  if (socket->moved)
+    ; /* another descriptor keeps the association */
+  else if (reset)
+    sd_sys_setsockopt(handle->fd, SOL_SOCKET, SO_LINGER, &linger,
+                      sizeof linger);
+  else
+    sd_sys_discard(handle->fd, handle->owner->slab);
+  sd_socket_forget_unsent(socket);
+  sd_handle_close(handle);
+  return NULL;
+}
+
+static napi_value sd_js_socket_set_no_delay(napi_env env,
+                                            napi_callback_info info) {
+  napi_value value;
+  struct sd_socket *socket = sd_this_socket(env, info, 1, &value);
+  bool on;
+  int number;
+  if (!socket)
+    return NULL;
+  SD_CHECK(env, napi_get_value_bool(env, value, &on));
+  number = on;
+  sd_sys_setsockopt(socket->handle.fd, IPPROTO_SCTP, SCTP_NODELAY, &number,
+                    sizeof number);
+  return NULL;
+}
+
+/* setHeartbeat(on, interval in ms, 0: as it is). */
+static napi_value sd_js_socket_set_heartbeat(napi_env env,
+                                             napi_callback_info info) {
+  napi_value argv[2];
+  struct sd_socket *socket = sd_this_socket(env, info, 2, argv);
+  double interval;
+  bool on;
+  if (!socket)
+    return NULL;
+  SD_CHECK(env, napi_get_value_bool(env, argv[0], &on));
+  if (sd_arg_integer(env, argv[1], "interval", 0, UINT32_MAX, &interval))
+    sd_set_heartbeat(socket->handle.fd, on ? SPP_HB_ENABLE : SPP_HB_DISABLE,
+                     (uint32_t)interval);
+  return NULL;
+}
+
+/* setEvents(on): what comes with every burst of messages, or says of every
+ * association that it is not authenticated, is only for those who listen. */
+static napi_value sd_js_socket_set_events(napi_env env,
+                                          napi_callback_info info) {
+  napi_value value;
+  struct sd_socket *socket = sd_this_socket(env, info, 1, &value);
+  bool on;
+  if (!socket)
+    return NULL;
+  SD_CHECK(env, napi_get_value_bool(env, value, &on));
+  sd_sys_event(socket->handle.fd, SCTP_SENDER_DRY_EVENT, on);
+  sd_sys_event(socket->handle.fd, SCTP_AUTHENTICATION_EVENT, on);
+  return NULL;
+}
+
+static napi_value sd_js_socket_max_send_size(napi_env env,
+                                             napi_callback_info info) {
+  struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
+  napi_value result;
+  if (!socket)
+    return NULL;
+  SD_CHECK(env,
+           napi_create_int32(env, sd_send_buffer(socket->handle.fd), &result));
+  return result;
+}
+
+/* Reads SCTP_STATUS (RFC 6458 section 8.2.1), and what the peer is called from
+ * its primary path. */
+static int sd_socket_status(struct sd_socket *socket,
+                            struct sctp_status *status) {
+  socklen_t length = sizeof *status;
+  int error;
+  memset(status, 0, sizeof *status);
+  error = sd_sys_getsockopt(socket->handle.fd, IPPROTO_SCTP, SCTP_STATUS,
+                            status, &length);
+  if (error < 0)
+    return error;
+  memcpy(&socket->remote, &status->sstat_primary.spinfo_address,
+         sizeof socket->remote);
+  sd_addr_unmap(&socket->remote);
+  return 0;
+}
+
+static napi_value sd_js_socket_remote_addresses(napi_env env,
+                                                napi_callback_info info) {
+  struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
+  struct sockaddr *packed = NULL;
+  struct sctp_status status;
+  napi_value array;
+  int count;
+  if (!socket)
+    return NULL;
+  sd_socket_status(socket, &status);
+  count = sctp_getpaddrs(socket->handle.fd, status.sstat_assoc_id, &packed);
+  if (count <= 0)
+    return sd_addrs_array(env, (char *)&socket->remote, 1, &socket->remote);
+  array = sd_addrs_array(env, (char *)packed, count, &socket->remote);
+  sctp_freepaddrs(packed);
+  return array;
+}
+
+/* In front is what packets to the primary path come from. */
+static napi_value sd_js_socket_local_addresses(napi_env env,
+                                               napi_callback_info info) {
+  struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
+  struct sctp_status status;
+  union sd_addr source;
+  if (!socket)
+    return NULL;
+  sd_socket_status(socket, &status);
+  sd_addr_source(&socket->remote, &source);
+  return sd_local_addresses(env, socket->handle.fd, status.sstat_assoc_id,
+                            &source);
+}
+
+static bool sd_set_path(napi_env env, napi_value object,
+                        const struct sctp_paddrinfo *path) {
+  return sd_set_number(env, object, "state", path->spinfo_state) &&
+         sd_set_number(env, object, "cwnd", path->spinfo_cwnd) &&
+         sd_set_number(env, object, "srtt", path->spinfo_srtt) &&
+         sd_set_number(env, object, "rto", path->spinfo_rto) &&
+         sd_set_number(env, object, "mtu", path->spinfo_mtu);
+}
+
+/* Undefined where there is no association. */
+static napi_value sd_js_socket_status(napi_env env, napi_callback_info info) {
+  struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
+  struct sctp_status status;
+  napi_value result, primary;
+  if (!socket || sd_socket_status(socket, &status) < 0)
+    return NULL;
+  primary = sd_addr_object(env, &socket->remote);
+  if (!primary)
+    return NULL;
+  SD_CHECK(env, napi_create_object(env, &result));
+  if (sd_set_number(env, result, "associationId", status.sstat_assoc_id) &&
+      sd_set_number(env, result, "state", status.sstat_state) &&
+      sd_set_number(env, result, "rwnd", status.sstat_rwnd) &&
+      sd_set_number(env, result, "unackdata", status.sstat_unackdata) &&
+      sd_set_number(env, result, "penddata", status.sstat_penddata) &&
+      sd_set_number(env, result, "numberOfIncomingStreams",
+                    status.sstat_instrms) &&
+      sd_set_number(env, result, "numberOfOutgoingStreams",
+                    status.sstat_outstrms) &&
+      sd_set_number(env, result, "fragmentationPoint",
+                    status.sstat_fragmentation_point) &&
+      sd_set_path(env, primary, &status.sstat_primary) &&
+      napi_set_named_property(env, result, "primary", primary) == napi_ok)
+    return result;
+  sd_throw_status(env);
+  return NULL;
+}
+
+/* RFC 6458 section 8.2.2; undefined where this is no address of the peer. */
+static napi_value sd_js_socket_path_info(napi_env env,
+                                         napi_callback_info info) {
+  napi_value value, result;
+  struct sd_socket *socket = sd_this_socket(env, info, 1, &value);
+  struct sctp_paddrinfo path = {0};
+  socklen_t length = sizeof path;
+  char host[SD_HOST_MAX];
+  union sd_addr addr;
+  if (!socket || !sd_arg_host(env, value, "address", host) ||
+      !sd_arg_address(env, "getsockopt", "address", host,
+                      sd_addr_port(&socket->remote), &addr))
+    return NULL;
+  memcpy(&path.spinfo_address, &addr, sizeof addr);
+  if (sd_sys_getsockopt(socket->handle.fd, IPPROTO_SCTP,
+                        SCTP_GET_PEER_ADDR_INFO, &path, &length) < 0)
+    return NULL;
+  SD_CHECK(env, napi_create_object(env, &result));
+  if (sd_set_path(env, result, &path))
+    return result;
+  sd_throw_status(env);
+  return NULL;
+}
+
+/* connect(remoteAddresses, port, localAddresses, localPort, settings): a socket
+ * whose handshake has begun. Its onConnect() or onEnd(error) follows. */
+static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
+  size_t argc = 5;
+  napi_value argv[5], object;
+  struct sd_addrs remotes, locals;
+  struct sd_settings settings;
+  struct sd_env *owner;
+  struct sd_socket *socket;
+  double port, local_port;
+  const char *syscall;
+  int fd, family, error;
+  SD_CHECK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+  SD_CHECK(env, napi_get_instance_data(env, (void **)&owner));
+  if (!sd_arg_integer(env, argv[1], "port", 0, UINT16_MAX, &port) ||
+      !sd_arg_addresses(env, argv[0], "connect", "remoteAddresses", (int)port,
+                        &remotes) ||
+      !sd_arg_integer(env, argv[3], "localPort", 0, UINT16_MAX, &local_port) ||
+      !sd_arg_addresses(env, argv[2], "bind", "localAddresses", (int)local_port,
+                        &locals) ||
+      !sd_arg_settings(env, argv[4], &settings))
+    return NULL;
+  family = remotes.family == AF_INET6 || locals.family == AF_INET6 ? AF_INET6
+                                                                   : AF_INET;
+  if (local_port > 0 && locals.count == 0)
+    sd_addrs_add_any(&locals, family, (int)local_port);
+  fd = sd_stream_socket(family, &settings, &locals, &syscall);
+  if (fd < 0) {
+    sd_throw_addrs(env, syscall, fd, &locals);
+    return NULL;
+  }
+  error = sd_addrs_reach(&locals, &remotes) ? sd_sys_connectx(fd, &remotes)
+                                            : -EAFNOSUPPORT;
+  if (error < 0) {
+    close(fd);
+    sd_throw_addrs(env, "connect", error, &remotes);
+    return NULL;
+  }
+  socket = sd_socket_new(&sd_socket_kind, owner, fd, settings.max_message);
+  if (!socket) {
+    sd_throw_addrs(env, "connect", -ENOMEM, &remotes);
+    return NULL;
+  }
+  sd_addrs_next(remotes.packed, 0, &socket->remote);
+  object = sd_handle_object(&socket->handle);
+  if (!object) {
+    sd_handle_close(&socket->handle);
+    return NULL;
+  }
+  socket->reading = true;
+  sd_handle_arm(&socket->handle, UV_READABLE);
+  return object;
+}
+
+/* maxSendSize(): what a new socket would have. */
+static napi_value sd_js_max_send_size(napi_env env, napi_callback_info info) {
+  napi_value result;
+  int size = 0, fd = sd_sys_socket(AF_INET, SOCK_STREAM);
+  (void)info;
+  if (fd >= 0) {
+    if (sd_set_common_options(fd, AF_INET) == 0)
+      size = sd_send_buffer(fd);
+    close(fd);
+  }
+  SD_CHECK(env, napi_create_int32(env, size, &result));
+  return result;
+}
+
+/* -------------------------------------------------------------- Listener */
+
+/* False: end the drain. */
+static bool sd_listener_accept(struct sd_listener *listener) {
+  struct sd_handle *handle = &listener->handle;
+  union sd_addr remote = {0};
+  struct sd_socket *socket;
+  napi_value object;
+  int fd = sd_sys_accept(handle->fd, &remote);
+  if (fd == -ECONNABORTED || fd == -EPROTO || fd == -EINTR)
+    return true;
+  if (fd < 0 && fd != -EAGAIN) {
+    /* No descriptor or memory now: who wants to connect waits in the queue. */
+    sd_handle_arm(handle, 0);
+    sd_handle_start_timer(handle, SD_BACKOFF_MS);
+  }
+  if (fd < 0)
+    return false;
+  socket =
+      sd_socket_new(&sd_socket_kind, handle->owner, fd, listener->max_message);
+  if (!socket)
+    return true;
+  sd_addr_unmap(&remote);
+  socket->remote = remote;
+  socket->accepted = socket->up = true;
+  object = sd_handle_object(&socket->handle);
+  if (object)
+    return sd_call_method(handle, "onConnection", 1, &object);
+  sd_report(handle->owner, napi_generic_failure);
+  sd_handle_close(&socket->handle);
+  return false;
+}
+
+static void sd_listener_on_ready(struct sd_handle *handle, int events) {
+  struct sd_calls calls;
+  bool go_on = true;
+  int i;
+  if (events == 0)
+    sd_handle_start_timer(handle, SD_BACKOFF_MS);
+  if (!sd_calls_begin(handle, &calls))
+    return;
+  for (i = 0; i < SD_ACCEPT && go_on; i++) {
+    napi_handle_scope scope;
+    if (napi_open_handle_scope(handle->owner->env, &scope) != napi_ok)
+      break;
+    go_on = sd_listener_accept((struct sd_listener *)handle);
+    napi_close_handle_scope(handle->owner->env, scope);
+  }
+  sd_calls_end(handle, &calls);
+}
+
+static void sd_listener_on_timer(struct sd_handle *handle) {
+  sd_handle_arm(handle, UV_READABLE);
+}
+
+static void sd_listener_release(struct sd_handle *handle) { (void)handle; }
+
+static const struct sd_kind sd_listener_kind = {
+    .class = SD_LISTENER,
+    .on_ready = sd_listener_on_ready,
+    .on_timer = sd_listener_on_timer,
+    .release = sd_listener_release};
+
+static napi_value sd_js_listener_close(napi_env env, napi_callback_info info) {
+  napi_value self;
+  struct sd_handle *handle = sd_this(env, info, 0, NULL, &self);
+  if (handle)
+    sd_handle_close(handle);
+  return NULL;
+}
+
+static napi_value sd_js_listener_local_addresses(napi_env env,
+                                                 napi_callback_info info) {
+  napi_value self;
+  struct sd_handle *handle = sd_this(env, info, 0, NULL, &self);
+  if (!handle || !sd_check_open(env, handle))
+    return NULL;
+  return sd_local_addresses(env, handle->fd, 0, &handle->local);
+}
+
+/* listen(localAddresses, port, backlog, settings): its onConnection(socket) is
+ * called for each association. */
+static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
+  size_t argc = 4;
+  napi_value argv[4], object;
+  struct sd_addrs locals;
+  struct sd_settings settings;
+  struct sd_env *owner;
+  struct sd_listener *listener;
+  union sd_addr local;
+  double port, backlog;
+  const char *syscall;
+  int fd, error;
+  SD_CHECK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+  SD_CHECK(env, napi_get_instance_data(env, (void **)&owner));
+  if (!sd_arg_integer(env, argv[1], "port", 0, UINT16_MAX, &port) ||
+      !sd_arg_addresses(env, argv[0], "bind", "localAddresses", (int)port,
+                        &locals) ||
+      !sd_arg_integer(env, argv[2], "backlog", 0, INT32_MAX, &backlog) ||
+      !sd_arg_settings(env, argv[3], &settings))
+    return NULL;
+  fd = sd_stream_socket(locals.family, &settings, &locals, &syscall);
+  if (fd < 0) {
+    sd_throw_addrs(env, syscall, fd, &locals);
+    return NULL;
+  }
+  sd_addrs_next(locals.packed, 0, &local);
+  error = sd_sys_listen(fd, (int)backlog);
+  if (error == 0)
+    error = sd_sys_get_port(fd, &local);
+  if (error < 0) {
+    close(fd);
+    sd_throw_system(env, "listen", error, NULL, 0);
+    return NULL;
+  }
+  listener = calloc(1, sizeof *listener);
+  if (!listener) {
+    close(fd);
+    error = -ENOMEM;
+  } else {
+    error = sd_handle_init(&listener->handle, &sd_listener_kind, owner, fd);
+  }
+  if (error < 0) {
+    free(listener);
+    sd_throw_system(env, "listen", error, NULL, 0);
+    return NULL;
+  }
+  listener->max_message = settings.max_message;
+  listener->handle.local = local;
+  object = sd_handle_object(&listener->handle);
+  if (!object) {
+    sd_handle_close(&listener->handle);
+    return NULL;
+  }
+  sd_handle_arm(&listener->handle, UV_READABLE);
+  return object;
+}
+
+/* --------------------------------------------------------- Notifications */
+/* What a notification is made of, RFC 6458 section 6.1. The names of the fields
+ * are those of the RFC, the sizes those of Linux. */
+
+enum sd_field_type {
+  SD_U16,
+  SD_U32,
+  SD_I32,
+  SD_BE16, /* the kernel hands on the cause code as it was on the wire */
+  SD_BE32,
+  SD_ADDR,
+  SD_BYTES, /* from here to the end */
+  SD_SIDS,  /* the same, 16 bits each */
+  SD_STRUCT
+};
+
+struct sd_field {
+  const char *name;
+  enum sd_field_type type;
+  size_t offset;
+  const struct sd_field *fields; /* of an SD_STRUCT, or NULL */
+};
+
+#define SD_FIELD(type, kind, member)                                           \
+  { #member, kind, offsetof(struct type, member), NULL }
+
+static const struct sd_field sd_sndrcvinfo_fields[] = {
+    SD_FIELD(sctp_sndrcvinfo, SD_U16, sinfo_stream),
+    SD_FIELD(sctp_sndrcvinfo, SD_U16, sinfo_flags),
+    SD_FIELD(sctp_sndrcvinfo, SD_BE32, sinfo_ppid),
+    SD_FIELD(sctp_sndrcvinfo, SD_U32, sinfo_context),
+    SD_FIELD(sctp_sndrcvinfo, SD_U32, sinfo_timetolive),
+    {0}};
+
+static const struct sd_field sd_sndinfo_fields[] = {
+    SD_FIELD(sctp_sndinfo, SD_U16, snd_sid),
+    SD_FIELD(sctp_sndinfo, SD_U16, snd_flags),
+    SD_FIELD(sctp_sndinfo, SD_BE32, snd_ppid),
+    SD_FIELD(sctp_sndinfo, SD_U32, snd_context),
+    {0}};
+
+struct sd_event {
+  uint16_t type;
+  const char *name;
+  size_t size; /* without what has no fixed length */
+  struct sd_field fields[9];
+};
+
+#define SD_EVENT(type, of) type, #type, sizeof(struct of)
+
+static const struct sd_event sd_events[] = {
+    {SD_EVENT(SCTP_ASSOC_CHANGE, sctp_assoc_change),
+     {SD_FIELD(sctp_assoc_change, SD_U16, sac_type),
+      SD_FIELD(sctp_assoc_change, SD_U16, sac_flags),
+      SD_FIELD(sctp_assoc_change, SD_U32, sac_length),
+      SD_FIELD(sctp_assoc_change, SD_U16, sac_state),
+      SD_FIELD(sctp_assoc_change, SD_BE16, sac_error),
+      SD_FIELD(sctp_assoc_change, SD_U16, sac_outbound_streams),
+      SD_FIELD(sctp_assoc_change, SD_U16, sac_inbound_streams),
+      SD_FIELD(sctp_assoc_change, SD_I32, sac_assoc_id),
+      SD_FIELD(sctp_assoc_change, SD_BYTES, sac_info)}},
+    {SD_EVENT(SCTP_PEER_ADDR_CHANGE, sctp_paddr_change),
+     {SD_FIELD(sctp_paddr_change, SD_U16, spc_type),
+      SD_FIELD(sctp_paddr_change, SD_U16, spc_flags),
+      SD_FIELD(sctp_paddr_change, SD_U32, spc_length),
+      SD_FIELD(sctp_paddr_change, SD_ADDR, spc_aaddr),
+      SD_FIELD(sctp_paddr_change, SD_I32, spc_state),
+      SD_FIELD(sctp_paddr_change, SD_I32, spc_error),
+      SD_FIELD(sctp_paddr_change, SD_I32, spc_assoc_id)}},
+    {SD_EVENT(SCTP_REMOTE_ERROR, sctp_remote_error),
+     {SD_FIELD(sctp_remote_error, SD_U16, sre_type),
+      SD_FIELD(sctp_remote_error, SD_U16, sre_flags),
+      SD_FIELD(sctp_remote_error, SD_U32, sre_length),
+      SD_FIELD(sctp_remote_error, SD_BE16, sre_error),
+      SD_FIELD(sctp_remote_error, SD_I32, sre_assoc_id),
+      SD_FIELD(sctp_remote_error, SD_BYTES, sre_data)}},
+    {SD_EVENT(SCTP_SEND_FAILED, sctp_send_failed),
+     {SD_FIELD(sctp_send_failed, SD_U16, ssf_type),
+      SD_FIELD(sctp_send_failed, SD_U16, ssf_flags),
+      SD_FIELD(sctp_send_failed, SD_U32, ssf_length),
+      SD_FIELD(sctp_send_failed, SD_BE32, ssf_error),
+      {"ssf_info", SD_STRUCT, offsetof(struct sctp_send_failed, ssf_info),
+       sd_sndrcvinfo_fields},
+      SD_FIELD(sctp_send_failed, SD_I32, ssf_assoc_id),
+      SD_FIELD(sctp_send_failed, SD_BYTES, ssf_data)}},
+    {SD_EVENT(SCTP_SEND_FAILED_EVENT, sctp_send_failed_event),
+     {{"ssfe_type", SD_U16, 0, NULL},
+      {"ssfe_flags", SD_U16, 2, NULL},
+      {"ssfe_length", SD_U32, 4, NULL},
+      {"ssfe_error", SD_BE32,
+       offsetof(struct sctp_send_failed_event, ssf_error), NULL},
+      {"ssfe_info", SD_STRUCT,
+       offsetof(struct sctp_send_failed_event, ssfe_info), sd_sndinfo_fields},
+      {"ssfe_assoc_id", SD_I32,
+       offsetof(struct sctp_send_failed_event, ssf_assoc_id), NULL},
+      {"ssfe_data", SD_BYTES, offsetof(struct sctp_send_failed_event, ssf_data),
+       NULL}}},
+    {SD_EVENT(SCTP_SHUTDOWN_EVENT, sctp_shutdown_event),
+     {SD_FIELD(sctp_shutdown_event, SD_U16, sse_type),
+      SD_FIELD(sctp_shutdown_event, SD_U16, sse_flags),
+      SD_FIELD(sctp_shutdown_event, SD_U32, sse_length),
+      SD_FIELD(sctp_shutdown_event, SD_I32, sse_assoc_id)}},
+    {SD_EVENT(SCTP_ADAPTATION_INDICATION, sctp_adaptation_event),
+     {SD_FIELD(sctp_adaptation_event, SD_U16, sai_type),
+      SD_FIELD(sctp_adaptation_event, SD_U16, sai_flags),
+      SD_FIELD(sctp_adaptation_event, SD_U32, sai_length),
+      SD_FIELD(sctp_adaptation_event, SD_U32, sai_adaptation_ind),
+      SD_FIELD(sctp_adaptation_event, SD_I32, sai_assoc_id)}},
+    {SD_EVENT(SCTP_PARTIAL_DELIVERY_EVENT, sctp_pdapi_event),
+     {SD_FIELD(sctp_pdapi_event, SD_U16, pdapi_type),
+      SD_FIELD(sctp_pdapi_event, SD_U16, pdapi_flags),
+      SD_FIELD(sctp_pdapi_event, SD_U32, pdapi_length),
+      SD_FIELD(sctp_pdapi_event, SD_U32, pdapi_indication),
+      SD_FIELD(sctp_pdapi_event, SD_I32, pdapi_assoc_id),
+      SD_FIELD(sctp_pdapi_event, SD_U32, pdapi_stream),
+      SD_FIELD(sctp_pdapi_event, SD_U32, pdapi_seq)}},
+    {SD_EVENT(SCTP_AUTHENTICATION_EVENT, sctp_authkey_event),
+     {SD_FIELD(sctp_authkey_event, SD_U16, auth_type),
+      SD_FIELD(sctp_authkey_event, SD_U16, auth_flags),
+      SD_FIELD(sctp_authkey_event, SD_U32, auth_length),
+      SD_FIELD(sctp_authkey_event, SD_U16, auth_keynumber),
+      SD_FIELD(sctp_authkey_event, SD_U32, auth_indication),
+      SD_FIELD(sctp_authkey_event, SD_I32, auth_assoc_id)}},
+    {SD_EVENT(SCTP_SENDER_DRY_EVENT, sctp_sender_dry_event),
+     {SD_FIELD(sctp_sender_dry_event, SD_U16, sender_dry_type),
+      SD_FIELD(sctp_sender_dry_event, SD_U16, sender_dry_flags),
+      SD_FIELD(sctp_sender_dry_event, SD_U32, sender_dry_length),
+      SD_FIELD(sctp_sender_dry_event, SD_I32, sender_dry_assoc_id)}},
+    {SD_EVENT(SCTP_STREAM_RESET_EVENT, sctp_stream_reset_event),
+     {SD_FIELD(sctp_stream_reset_event, SD_U16, strreset_type),
+      SD_FIELD(sctp_stream_reset_event, SD_U16, strreset_flags),
+      SD_FIELD(sctp_stream_reset_event, SD_U32, strreset_length),
+      SD_FIELD(sctp_stream_reset_event, SD_I32, strreset_assoc_id),
+      SD_FIELD(sctp_stream_reset_event, SD_SIDS, strreset_stream_list)}},
+    {SD_EVENT(SCTP_ASSOC_RESET_EVENT, sctp_assoc_reset_event),
+     {SD_FIELD(sctp_assoc_reset_event, SD_U16, assocreset_type),
+      SD_FIELD(sctp_assoc_reset_event, SD_U16, assocreset_flags),
+      SD_FIELD(sctp_assoc_reset_event, SD_U32, assocreset_length),
+      SD_FIELD(sctp_assoc_reset_event, SD_I32, assocreset_assoc_id),
+      SD_FIELD(sctp_assoc_reset_event, SD_U32, assocreset_local_tsn),
+      SD_FIELD(sctp_assoc_reset_event, SD_U32, assocreset_remote_tsn)}},
+    {SD_EVENT(SCTP_STREAM_CHANGE_EVENT, sctp_stream_change_event),
+     {SD_FIELD(sctp_stream_change_event, SD_U16, strchange_type),
+      SD_FIELD(sctp_stream_change_event, SD_U16, strchange_flags),
+      SD_FIELD(sctp_stream_change_event, SD_U32, strchange_length),
+      SD_FIELD(sctp_stream_change_event, SD_I32, strchange_assoc_id),
+      SD_FIELD(sctp_stream_change_event, SD_U16, strchange_instrms),
+      SD_FIELD(sctp_stream_change_event, SD_U16, strchange_outstrms)}},
+};
+
+static napi_value sd_decode_address(napi_env env, const char *data) {
+  union sd_addr addr;
+  memcpy(&addr, data, sizeof addr);
+  if (addr.sa.sa_family != AF_INET6)
+    addr.sa.sa_family = AF_INET;
+  sd_addr_unmap(&addr);
+  return sd_addr_object(env, &addr);
+}
+
+static napi_value sd_decode_sids(napi_env env, const char *data, size_t size) {
+  napi_value array, sid;
+  uint16_t number;
+  uint32_t i;
+  SD_CHECK(env, napi_create_array(env, &array));
+  for (i = 0; i < size / sizeof number; i++) {
+    memcpy(&number, data + i * sizeof number, sizeof number);
+    SD_CHECK(env, napi_create_uint32(env, number, &sid));
+    SD_CHECK(env, napi_set_element(env, array, i, sid));
+  }
+  return array;
+}
+
+static double sd_decode_number(enum sd_field_type type, const char *data) {
+  uint16_t u16;
+  uint32_t u32;
+  memcpy(&u16, data, sizeof u16);
+  if (type == SD_U16)
+    return u16;
+  if (type == SD_BE16)
+    return ntohs(u16);
+  memcpy(&u32, data, sizeof u32);
+  if (type == SD_BE32)
+    return ntohl(u32);
+  return type == SD_I32 ? (double)(int32_t)u32 : (double)u32;
+}
+
+/* Sets the properties of `object` from the bytes of a notification. */
+static bool sd_decode_fields(napi_env env, napi_value object,
+                             const struct sd_field *field, size_t max,
+                             const char *data, size_t size) {
+  for (; max > 0 && field->name; field++, max--) {
+    const char *at = data + field->offset;
+    napi_value value = NULL;
+    void *bytes;
+    switch (field->type) {
+    case SD_ADDR:
+      value = sd_decode_address(env, at);
+      break;
+    case SD_BYTES:
+      if (napi_create_buffer_copy(env, size - field->offset, at, &bytes,
+                                  &value) != napi_ok)
+        value = NULL;
+      break;
+    case SD_SIDS:
+      value = sd_decode_sids(env, at, size - field->offset);
+      break;
+    case SD_STRUCT:
+      if (napi_create_object(env, &value) != napi_ok ||
+          !sd_decode_fields(env, value, field->fields, SIZE_MAX, at, size))
+        value = NULL;
+      break;
+    default:
+      if (!sd_set_number(env, object, field->name,
+                         sd_decode_number(field->type, at)))
+        return false;
+      continue;
+    }
+    if (!value ||
+        napi_set_named_property(env, object, field->name, value) != napi_ok)
+      return false;
+  }
+  return true;
+}
+
+/* decodeNotification(raw): { type, parsed }, or undefined where the type is
+ * unknown or there are too few bytes for it. */
+static napi_value sd_js_decode_notification(napi_env env,
+                                            napi_callback_info info) {
+  size_t argc = 1, size, i;
+  napi_value raw, result, parsed;
+  const struct sd_event *event = NULL;
+  void *data;
+  uint16_t type;
+  SD_CHECK(env, napi_get_cb_info(env, info, &argc, &raw, NULL, NULL));
+  if (!sd_arg_bytes(env, raw, "raw", &data, &size) || size < sizeof type)
+    return NULL;
+  memcpy(&type, data, sizeof type);
+  for (i = 0; i < sizeof sd_events / sizeof *sd_events; i++)
+    if (sd_events[i].type == type)
+      event = &sd_events[i];
+  if (!event || size < event->size)
+    return NULL;
+  SD_CHECK(env, napi_create_object(env, &result));
+  SD_CHECK(env, napi_create_object(env, &parsed));
+  if (sd_set_string(env, result, "type", event->name) &&
+      napi_set_named_property(env, result, "parsed", parsed) == napi_ok &&
+      sd_decode_fields(env, parsed, event->fields,
+                       sizeof event->fields / sizeof *event->fields, data,
+                       size))
+    return result;
+  sd_throw_status(env);
+  return NULL;
+}
+
+#define SD_CONSTANT(name)                                                      \
+  { #name, name }
+
+static const struct {
+  const char *name;
+  int value;
+} sd_constants[] = {
+    /* sac_state of SCTP_ASSOC_CHANGE, RFC 6458 section 6.1.1 */
+    SD_CONSTANT(SCTP_COMM_UP),
+    SD_CONSTANT(SCTP_COMM_LOST),
+    SD_CONSTANT(SCTP_RESTART),
+    SD_CONSTANT(SCTP_SHUTDOWN_COMP),
+    SD_CONSTANT(SCTP_CANT_STR_ASSOC),
+    /* spc_state of SCTP_PEER_ADDR_CHANGE, section 6.1.2 */
+    SD_CONSTANT(SCTP_ADDR_AVAILABLE),
+    SD_CONSTANT(SCTP_ADDR_UNREACHABLE),
+    SD_CONSTANT(SCTP_ADDR_REMOVED),
+    SD_CONSTANT(SCTP_ADDR_ADDED),
+    SD_CONSTANT(SCTP_ADDR_MADE_PRIM),
+    SD_CONSTANT(SCTP_ADDR_CONFIRMED),
+    SD_CONSTANT(SCTP_ADDR_POTENTIALLY_FAILED),
+    /* ssfe_flags of SCTP_SEND_FAILED_EVENT, section 6.1.11 */
+    SD_CONSTANT(SCTP_DATA_UNSENT),
+    SD_CONSTANT(SCTP_DATA_SENT),
+    /* pdapi_indication, section 6.1.7 */
+    SD_CONSTANT(SCTP_PARTIAL_DELIVERY_ABORTED),
+    /* auth_indication, section 6.1.8 */
+    SD_CONSTANT(SCTP_AUTH_NEW_KEY),
+    SD_CONSTANT(SCTP_AUTH_FREE_KEY),
+    SD_CONSTANT(SCTP_AUTH_NO_AUTH),
+    /* strreset_flags, RFC 6525 section 6.1.1 */
+    SD_CONSTANT(SCTP_STREAM_RESET_INCOMING_SSN),
+    SD_CONSTANT(SCTP_STREAM_RESET_OUTGOING_SSN),
+    SD_CONSTANT(SCTP_STREAM_RESET_DENIED),
+    SD_CONSTANT(SCTP_STREAM_RESET_FAILED),
+    /* state of a path, RFC 6458 section 8.2.2 */
+    SD_CONSTANT(SCTP_INACTIVE),
+    SD_CONSTANT(SCTP_PF),
+    SD_CONSTANT(SCTP_ACTIVE),
+    SD_CONSTANT(SCTP_UNCONFIRMED),
+    /* state of an association, section 8.2.1 */
+    SD_CONSTANT(SCTP_EMPTY),
+    SD_CONSTANT(SCTP_CLOSED),
+    SD_CONSTANT(SCTP_COOKIE_WAIT),
+    SD_CONSTANT(SCTP_COOKIE_ECHOED),
+    SD_CONSTANT(SCTP_ESTABLISHED),
+    SD_CONSTANT(SCTP_SHUTDOWN_PENDING),
+    SD_CONSTANT(SCTP_SHUTDOWN_SENT),
+    SD_CONSTANT(SCTP_SHUTDOWN_RECEIVED),
+    SD_CONSTANT(SCTP_SHUTDOWN_ACK_SENT),
+};
+
+/* All of these, and the types of the notifications. */
+static napi_value sd_constants_object(napi_env env) {
+  napi_value result;
+  bool ok = true;
+  size_t i;
+  SD_CHECK(env, napi_create_object(env, &result));
+  for (i = 0; ok && i < sizeof sd_events / sizeof *sd_events; i++)
+    ok = sd_set_number(env, result, sd_events[i].name, sd_events[i].type);
+  for (i = 0; ok && i < sizeof sd_constants / sizeof *sd_constants; i++)
+    ok =
+        sd_set_number(env, result, sd_constants[i].name, sd_constants[i].value);
+  if (ok)
+    return result;
+  sd_throw_status(env);
+  return NULL;
 }
 
 /* ------------------------------------------------------------------ Init */
@@ -1613,21 +3287,35 @@ static napi_status sd_find_storage(napi_env env, struct sd_env *owner) {
   return status;
 }
 
+#define SD_METHOD(js_name, function)                                           \
+  { .utf8name = js_name, .method = function, .attributes = napi_default_method }
+
+static napi_status sd_define_class(napi_env env, struct sd_env *owner,
+                                   enum sd_class which, const char *name,
+                                   const napi_property_descriptor *methods,
+                                   size_t count) {
+  napi_value class;
+  napi_status status =
+      napi_define_class(env, name, NAPI_AUTO_LENGTH, sd_js_construct, NULL,
+                        count, methods, &class);
+  if (status == napi_ok)
+    status = napi_create_reference(env, class, 1, &owner->classes[which]);
+  return status;
+}
+
 static napi_status sd_define_endpoint(napi_env env, struct sd_env *owner) {
   napi_property_descriptor methods[] = {
-      {.utf8name = "send", .method = sd_js_send},
-      {.utf8name = "close", .method = sd_js_close},
-      {.utf8name = "address", .method = sd_js_address},
-      {.utf8name = "ref", .method = sd_js_ref},
-      {.utf8name = "unref", .method = sd_js_unref},
-      {.method = sd_js_close}, /* [Symbol.dispose] */
+      SD_METHOD("send", sd_js_send),
+      SD_METHOD("close", sd_js_close),
+      SD_METHOD("address", sd_js_address),
+      SD_METHOD("ref", sd_js_ref),
+      SD_METHOD("unref", sd_js_unref),
+      SD_METHOD(NULL, sd_js_close), /* [Symbol.dispose] */
   };
-  size_t count = sizeof methods / sizeof *methods, i;
-  napi_value dispose, class;
+  size_t count = sizeof methods / sizeof *methods;
+  napi_value dispose;
   napi_valuetype type;
   napi_status status = sd_symbol_dispose(env, &dispose);
-  for (i = 0; i < count; i++)
-    methods[i].attributes = napi_default_method;
   if (status == napi_ok)
     status = napi_typeof(env, dispose, &type);
   if (status != napi_ok)
@@ -1635,16 +3323,65 @@ static napi_status sd_define_endpoint(napi_env env, struct sd_env *owner) {
   methods[count - 1].name = dispose;
   if (type != napi_symbol)
     count--;
-  status = napi_define_class(env, "Endpoint", NAPI_AUTO_LENGTH, sd_js_construct,
-                             NULL, count, methods, &class);
+  return sd_define_class(env, owner, SD_ENDPOINT, "Endpoint", methods, count);
+}
+
+static napi_status sd_define_socket(napi_env env, struct sd_env *owner) {
+  static const napi_property_descriptor methods[] = {
+      SD_METHOD("send", sd_js_socket_send),
+      SD_METHOD("setReading", sd_js_socket_set_reading),
+      SD_METHOD("shutdown", sd_js_socket_shutdown),
+      SD_METHOD("close", sd_js_socket_close),
+      SD_METHOD("setNoDelay", sd_js_socket_set_no_delay),
+      SD_METHOD("setHeartbeat", sd_js_socket_set_heartbeat),
+      SD_METHOD("setEvents", sd_js_socket_set_events),
+      SD_METHOD("maxSendSize", sd_js_socket_max_send_size),
+      SD_METHOD("localAddresses", sd_js_socket_local_addresses),
+      SD_METHOD("remoteAddresses", sd_js_socket_remote_addresses),
+      SD_METHOD("status", sd_js_socket_status),
+      SD_METHOD("pathInfo", sd_js_socket_path_info),
+      SD_METHOD("ref", sd_js_ref),
+      SD_METHOD("unref", sd_js_unref),
+  };
+  return sd_define_class(env, owner, SD_SOCKET, "SocketHandle", methods,
+                         sizeof methods / sizeof *methods);
+}
+
+static napi_status sd_define_listener(napi_env env, struct sd_env *owner) {
+  static const napi_property_descriptor methods[] = {
+      SD_METHOD("close", sd_js_listener_close),
+      SD_METHOD("address", sd_js_address),
+      SD_METHOD("localAddresses", sd_js_listener_local_addresses),
+      SD_METHOD("ref", sd_js_ref),
+      SD_METHOD("unref", sd_js_unref),
+  };
+  return sd_define_class(env, owner, SD_LISTENER, "ListenerHandle", methods,
+                         sizeof methods / sizeof *methods);
+}
+
+static napi_status sd_export_class(napi_env env, napi_value exports,
+                                   struct sd_env *owner, enum sd_class which,
+                                   const char *name) {
+  napi_value class;
+  napi_status status =
+      napi_get_reference_value(env, owner->classes[which], &class);
   if (status == napi_ok)
-    status = napi_create_reference(env, class, 1, &owner->endpoint_class);
+    status = napi_set_named_property(env, exports, name, class);
   return status;
 }
 
+#define SD_FUNCTION(js_name, function)                                         \
+  { .utf8name = js_name, .method = function, .attributes = napi_enumerable }
+
 NAPI_MODULE_INIT() {
-  napi_property_descriptor open = {
-      .utf8name = "open", .method = sd_js_open, .attributes = napi_enumerable};
+  static const napi_property_descriptor functions[] = {
+      SD_FUNCTION("open", sd_js_open),
+      SD_FUNCTION("connect", sd_js_connect),
+      SD_FUNCTION("listen", sd_js_listen),
+      SD_FUNCTION("maxSendSize", sd_js_max_send_size),
+      SD_FUNCTION("decodeNotification", sd_js_decode_notification),
+  };
+  napi_value constants;
   struct sd_env *owner = calloc(1, sizeof *owner);
   if (!owner) {
     napi_throw_error(env, "ENOMEM", "no memory");
@@ -1658,8 +3395,20 @@ NAPI_MODULE_INIT() {
   SD_CHECK(env, napi_get_uv_event_loop(env, &owner->loop));
   SD_CHECK(env, sd_find_storage(env, owner));
   SD_CHECK(env, sd_define_endpoint(env, owner));
+  SD_CHECK(env, sd_define_socket(env, owner));
+  SD_CHECK(env, sd_define_listener(env, owner));
   SD_CHECK(env,
            napi_add_async_cleanup_hook(env, sd_on_exit, owner, &owner->hook));
-  SD_CHECK(env, napi_define_properties(env, exports, 1, &open));
+  SD_CHECK(env, napi_define_properties(env, exports,
+                                       sizeof functions / sizeof *functions,
+                                       functions));
+  SD_CHECK(env,
+           sd_export_class(env, exports, owner, SD_SOCKET, "SocketHandle"));
+  SD_CHECK(env,
+           sd_export_class(env, exports, owner, SD_LISTENER, "ListenerHandle"));
+  constants = sd_constants_object(env);
+  if (!constants)
+    return NULL;
+  SD_CHECK(env, napi_set_named_property(env, exports, "constants", constants));
   return exports;
 }

@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const nodeTest = require('node:test');
 const { setTimeout: wait } = require('node:timers/promises');
-const { open } = require('..');
+const { connect, createServer, open } = require('..');
 
 /**
  * The most that one message can have: what Linux grants as SO_SNDBUF. Network
@@ -37,7 +37,11 @@ function openSockets() {
   }).length;
 }
 
-/** A test that fails when a socket it opened is still there afterwards. */
+/**
+ * A test that fails when a socket it opened is still there afterwards. What
+ * `t.open`, `t.server`, `t.listen` and `t.connect` made is closed at its end,
+ * and what `t.spawn` started is killed.
+ */
 function test(name, body) {
   nodeTest(name, async (t) => {
     const before = openSockets();
@@ -48,14 +52,84 @@ function test(name, body) {
       handles.push(handle);
       return handle;
     };
+    t.spawn = (program, args) => {
+      const child = spawn(program, args, {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      handles.push({ close: () => child.kill('SIGKILL') });
+      return child;
+    };
+    const sockets = [];
+    t.server = (...args) => {
+      const server = createServer(...args);
+      handles.push(server);
+      server.on('connection', (socket) => sockets.push(socket));
+      return server;
+    };
+    t.listen = async (options, onConnection) => {
+      const server = t.server(options, onConnection);
+      server.listen(
+        options.localAddresses ? {} : { host: options.host ?? '127.0.0.1' },
+      );
+      await once(server, 'listening');
+      return server;
+    };
+    t.connect = (...args) => {
+      const socket = connect(...args);
+      sockets.push(socket);
+      return socket;
+    };
     try {
       await body(t);
     } finally {
       for (const handle of handles) handle.close();
+      for (const socket of sockets) socket.destroy();
     }
     const deadline = Date.now() + 20_000;
     await until(() => openSockets() <= before || Date.now() > deadline);
     assert.ok(openSockets() <= before, 'the test leaked a socket');
+  });
+}
+
+/** Two ends of an association, both connected. */
+async function pair(t, serverOptions = {}, clientOptions = {}) {
+  const server = await t.listen(serverOptions);
+  const { address, port } = server.address();
+  const client = t.connect({ host: address, port, ...clientOptions });
+  const [[peer]] = await Promise.all([
+    once(server, 'connection'),
+    once(client, 'connect'),
+  ]);
+  return { server, client, peer };
+}
+
+/** The next `count` messages of a socket. */
+function messages(socket, count) {
+  return new Promise((resolve) => {
+    const received = [];
+    socket.on('data', function take(data) {
+      if (received.push(data) < count) return;
+      socket.removeListener('data', take);
+      resolve(received);
+    });
+    socket.resume();
+  });
+}
+
+/** How a socket ends: the names of its events, with the errors' codes. */
+function ending(socket) {
+  const events = [];
+  socket.on('end', () => events.push('end'));
+  socket.on('error', (error) => {
+    events.push(error.code ?? error.message);
+    Object.defineProperty(events, 'error', { value: error });
+  });
+  return new Promise((resolve) => {
+    socket.on('close', () => {
+      events.push('close');
+      // A second 'close', or an error after it, would show.
+      setImmediate(() => setImmediate(() => resolve(events)));
+    });
   });
 }
 
@@ -96,10 +170,15 @@ function sendAll(handle, messages, host, port) {
 function enterOwnNetwork(file) {
   if (process.env.SCTP_TEST_NETWORK === file) return;
   const unshare = ['--net', '--mount'];
-  if (process.getuid() !== 0) unshare.push('--map-root-user');
+  if (process.getuid() !== 0) {
+    unshare.push('--map-current-user', '--keep-caps');
+  }
   const { status } = spawnSync(
-    'unshare',
-    [...unshare, process.execPath, ...process.execArgv, file],
+    'setpriv', // so that it does not outlive a test that is stopped
+    [
+      ...['--pdeathsig', 'KILL', 'unshare', ...unshare],
+      ...[process.execPath, ...process.execArgv, file],
+    ],
     {
       stdio: 'inherit',
       env: {
@@ -122,20 +201,12 @@ function run(command) {
   return stdout;
 }
 
-/**
- * Runs JavaScript in a process of its own, with `open` defined. Resolves to
- * its exit code, signal and output.
- */
-async function runScript(source, { nodeArgs = [], cwd } = {}) {
-  const child = spawn(
-    process.execPath,
-    [
-      ...nodeArgs,
-      '-e',
-      `const { open } = require(${JSON.stringify(path.resolve(__dirname, '..'))});\n${source}`,
-    ],
-    { cwd, stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+/** Runs a program to its end. */
+async function finish(program, args, options) {
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...options,
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (data) => {
@@ -148,6 +219,28 @@ async function runScript(source, { nodeArgs = [], cwd } = {}) {
   return { code, signal, stdout, stderr };
 }
 
+const root = JSON.stringify(path.resolve(__dirname, '..'));
+
+/**
+ * Runs JavaScript in a process of its own, with all that the package exports
+ * defined. Resolves to its exit code, signal and output.
+ */
+function runScript(source, { nodeArgs = [], cwd } = {}) {
+  const exported = `const { connect, createServer, open } = require(${root});`;
+  return finish(
+    process.execPath,
+    [...nodeArgs, '-e', `${exported}\n${source}`],
+    { cwd },
+  );
+}
+
+/** Runs Python, whose sockets can do to a peer what ours never do. */
+async function runPython(source, ...args) {
+  const result = await finish('python3', ['-c', source, ...args.map(String)]);
+  assert.equal(result.stderr, '');
+  return result.stdout;
+}
+
 /** The associations of this network, as the kernel lists them. */
 function associations() {
   const [header, ...lines] = fs
@@ -155,10 +248,15 @@ function associations() {
     .trim()
     .split('\n')
     .map((line) => line.trim().split(/\s+/));
+  // The lists of addresses in the middle are of any length.
   const at = (name) => header.indexOf(name);
+  const fromEnd = (name) => at(name) - header.length;
   return lines.map((columns) => ({
     localPort: Number(columns[at('LPORT')]),
     remotePort: Number(columns[at('RPORT')]),
+    /** In the kernel's ticks. */
+    heartbeatInterval: Number(columns.at(fromEnd('HBINT'))),
+    maxRetrans: Number(columns.at(fromEnd('MAXRT'))),
     /** Bytes not yet acknowledged, counted until a message is so as a whole. */
     unacknowledged: Number(columns[at('TX_QUEUE')]),
     /** Bytes received and not yet read. */
@@ -178,9 +276,14 @@ module.exports = {
   associations,
   SNDBUF,
   collector,
+  ending,
   enterOwnNetwork,
+  messages,
+  open,
   openSockets,
+  pair,
   run,
+  runPython,
   runScript,
   sendAll,
   test,

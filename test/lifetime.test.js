@@ -307,7 +307,6 @@ test('the addon can be loaded again', async (t) => {
 
 test('the bare binary exports open with the same contract', async () => {
   const bare = require('../build/Release/sctp_dgram.node');
-  assert.deepEqual(Object.keys(bare), ['open']);
   const received = [];
   const handle = bare.open('127.0.0.1', 0, 100, (r) => received.push(r));
   const { address, port } = handle.address();

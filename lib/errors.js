@@ -1,0 +1,63 @@
+'use strict';
+
+/** The errors that Node makes of wrong arguments. */
+
+const { inspect } = require('node:util');
+
+function withCode(error, code) {
+  error.code = code;
+  return error;
+}
+
+const described = (value) =>
+  value === null || value === undefined || typeof value === 'function'
+    ? String(typeof value === 'function' ? 'a function' : value)
+    : `type ${typeof value} (${inspect(value, { depth: 0 })})`;
+
+exports.invalidType = (name, expected, value) =>
+  withCode(
+    new TypeError(
+      `The "${name}" argument must be ${expected}. Received ${described(value)}`,
+    ),
+    'ERR_INVALID_ARG_TYPE',
+  );
+
+exports.invalidValue = (name, reason, value) =>
+  withCode(
+    new TypeError(
+      `The argument '${name}' ${reason}. Received ${inspect(value)}`,
+    ),
+    'ERR_INVALID_ARG_VALUE',
+  );
+
+exports.outOfRange = (name, range, value) =>
+  withCode(
+    new RangeError(
+      `The value of "${name}" is out of range. It must be ${range}. ` +
+        `Received ${inspect(value)}`,
+    ),
+    'ERR_OUT_OF_RANGE',
+  );
+
+exports.badPort = (name, value) =>
+  withCode(
+    new RangeError(
+      `${name} should be >= 0 and < 65536. Received ${described(value)}.`,
+    ),
+    'ERR_SOCKET_BAD_PORT',
+  );
+
+exports.alreadyListening = () =>
+  withCode(
+    new Error('Listen method has been called more than once without closing.'),
+    'ERR_SERVER_ALREADY_LISTEN',
+  );
+
+exports.notRunning = () =>
+  withCode(new Error('Server is not running.'), 'ERR_SERVER_NOT_RUNNING');
+
+exports.destroyed = () =>
+  withCode(
+    new Error('Cannot call write after a stream was destroyed'),
+    'ERR_STREAM_DESTROYED',
+  );

@@ -1,0 +1,220 @@
+'use strict';
+
+const dns = require('node:dns');
+const { EventEmitter } = require('node:events');
+const { isIP } = require('node:net');
+const { promisify } = require('node:util');
+const binding = require('./binding');
+const { alreadyListening, invalidType, notRunning } = require('./errors');
+const {
+  addresses,
+  func,
+  integer,
+  normalize,
+  port: validPort,
+  settings,
+  string,
+} = require('./options');
+const { Socket } = require('./socket');
+
+const BACKLOG = 511;
+
+/** Listens for associations and emits a Socket for each. */
+class Server extends EventEmitter {
+  maxConnections = undefined;
+  #options;
+  #handle = null;
+  #starting = false;
+  #unrefed = false;
+  #connections = 0;
+
+  constructor(options, connectionListener) {
+    super();
+    settings(options);
+    this.#options = options;
+    if (connectionListener) this.on('connection', connectionListener);
+  }
+
+  static {
+    binding.ListenerHandle.prototype.onConnection = function (handle) {
+      this.server.#onConnection(handle);
+    };
+  }
+
+  listen(...args) {
+    if (this.#handle || this.#starting) throw alreadyListening();
+    const { options: listenOptions, callback } = normalize(args, 'options');
+    const options = { ...this.#options, ...listenOptions };
+    const port = validPort(options.port ?? 0, 'options.port');
+    const backlog =
+      integer(options.backlog, 'options.backlog', 0, 0x7fffffff) ?? BACKLOG;
+    const host = string(options.host, 'options.host');
+    const named = host !== undefined && host !== '' && !isIP(host);
+    const locals = named
+      ? addresses(
+          { localAddresses: options.localAddresses },
+          '',
+          'localAddresses',
+        )
+      : addresses(
+          { ...options, host: host || undefined },
+          'host',
+          'localAddresses',
+        );
+    const set = settings(options);
+    this.#abortWith(options.signal);
+    if (callback) this.once('listening', callback);
+    this.#starting = true;
+    if (named) {
+      dns.lookup(host, (error, address) => {
+        if (!this.#starting) return;
+        if (error) this.#failed(error);
+        else this.#listen([address], port, backlog, set);
+      });
+    } else {
+      this.#listen(locals.length ? locals : ['0.0.0.0'], port, backlog, set);
+    }
+    return this;
+  }
+
+  #listen(locals, port, backlog, set) {
+    try {
+      this.#handle = binding.listen(locals, port, backlog, set);
+    } catch (error) {
+      process.nextTick(() => this.#failed(error));
+      return;
+    }
+    const handle = this.#handle;
+    this.#starting = false;
+    handle.server = this;
+    if (this.#unrefed) handle.unref();
+    process.nextTick(() => {
+      if (this.#handle === handle) this.emit('listening');
+    });
+  }
+
+  #failed(error) {
+    this.#starting = false;
+    this.emit('error', error);
+  }
+
+  #abortWith(signal) {
+    if (signal === undefined || signal === null) return;
+    if (typeof signal !== 'object' || !('aborted' in signal)) {
+      throw invalidType('options.signal', 'an instance of AbortSignal', signal);
+    }
+    const close = () => this.close();
+    if (signal.aborted) {
+      process.nextTick(close);
+      return;
+    }
+    signal.addEventListener('abort', close, { once: true });
+    this.once('close', () => signal.removeEventListener('abort', close));
+  }
+
+  #onConnection(handle) {
+    if (
+      this.maxConnections !== undefined &&
+      this.maxConnections !== null &&
+      this.#connections >= this.maxConnections
+    ) {
+      this.#drop(handle);
+      return;
+    }
+    const socket = Socket.accept(handle, this, this.#options);
+    this.#connections++;
+    socket.once('close', () => {
+      this.#connections--;
+      this.#closeWhenEmpty();
+    });
+    this.emit('connection', socket);
+  }
+
+  #drop(handle) {
+    const [local] = handle.localAddresses();
+    const [remote] = handle.remoteAddresses();
+    handle.close(true);
+    this.emit('drop', {
+      localAddress: local?.address,
+      localPort: local?.port,
+      localFamily: local?.family,
+      remoteAddress: remote.address,
+      remotePort: remote.port,
+      remoteFamily: remote.family,
+    });
+  }
+
+  /** A peer that has begun anew on its association: to the server, one more. */
+  restarted(handle) {
+    if (this.#handle) this.#onConnection(handle);
+    else handle.close(true);
+  }
+
+  close(callback) {
+    func(callback, 'callback');
+    if (callback) {
+      const running = this.#handle || this.#starting;
+      this.once('close', () => callback(...(running ? [] : [notRunning()])));
+    }
+    this.#starting = false;
+    this.#handle?.close();
+    this.#handle = null;
+    this.#closeWhenEmpty();
+    return this;
+  }
+
+  #closeWhenEmpty() {
+    if (this.#handle || this.#starting || this.#connections > 0) return;
+    process.nextTick(() => this.emit('close'));
+  }
+
+  async [Symbol.asyncDispose]() {
+    if (this.listening) await promisify(this.close).call(this);
+  }
+
+  get listening() {
+    return this.#handle !== null;
+  }
+
+  address() {
+    return this.#handle ? this.#handle.address() : null;
+  }
+
+  getLocalAddresses() {
+    return this.#handle ? this.#handle.localAddresses() : [];
+  }
+
+  getConnections(callback) {
+    process.nextTick(callback, null, this.#connections);
+    return this;
+  }
+
+  ref() {
+    this.#unrefed = false;
+    this.#handle?.ref();
+    return this;
+  }
+
+  unref() {
+    this.#unrefed = true;
+    this.#handle?.unref();
+    return this;
+  }
+}
+
+function createServer(options, connectionListener) {
+  if (typeof options === 'function') return new Server({}, options);
+  if (
+    options !== undefined &&
+    options !== null &&
+    typeof options !== 'object'
+  ) {
+    throw invalidType('options', 'of type object', options);
+  }
+  return new Server(
+    options ?? {},
+    func(connectionListener, 'connectionListener'),
+  );
+}
+
+module.exports = { createServer };

@@ -1,0 +1,636 @@
+'use strict';
+
+const dns = require('node:dns');
+const { isIP } = require('node:net');
+const {
+  addAbortSignal,
+  Duplex,
+  getDefaultHighWaterMark,
+} = require('node:stream');
+const binding = require('./binding');
+const { destroyed, invalidType, outOfRange } = require('./errors');
+const { associationState, decode, pathChange } = require('./notification');
+const {
+  addresses,
+  checkAttributes,
+  func,
+  integer,
+  normalize,
+  port: validPort,
+  settings,
+  string,
+} = require('./options');
+
+const { constants } = binding;
+
+/** How long a connect() waits for its own closing association, and how often. */
+const RETRY_FOR = 1000;
+const RETRY_EVERY = 20;
+
+/** Outgoing streams where `OS` asks for no other number: what Linux has. */
+const OUT_STREAMS = 10;
+
+/** The elements that C wants for each message. */
+const elements = (data) => [
+  data,
+  data.sid ?? 0,
+  data.ppid ?? 0,
+  data.unordered ? 1 : 0,
+  data.ttl ?? 0,
+];
+
+/**
+ * One association as a stream: each write() is one message, and so is each
+ * 'data'.
+ *
+ * How it ends: C tells onEnd() once, when all that the kernel had received was
+ * read. What then still waits here for its reader comes before the error or the
+ * 'end', and so it comes before the failure of a write that the kernel has
+ * refused since the association was gone.
+ */
+class Socket extends Duplex {
+  connecting = false;
+  timeout = undefined;
+  bytesRead = 0;
+  bytesWritten = 0;
+
+  #handle = null;
+  #settings;
+  #unrefed = false;
+  #keepAlive = null; // arguments of setHeartbeat(), until there is a handle
+  #allEvents = false;
+  #timer = null;
+
+  #target = null; // what connect() is to reach
+  #attempts = []; // lists of addresses still to be tried
+  #retryTimer = null;
+  #retryUntil = 0;
+  #whenConnected = null; // the write or end that waits for it
+
+  #reading = false; // C hands messages over
+  #waiting = 0; // bytes of those that nobody has read
+  #writing = null; // callback of the write that C has not finished
+  #over = false; // onEnd() was called
+  #endError = null; // and why
+  #writeError = null; // the association was gone before the write
+  #names = { locals: [], remotes: [] }; // when there is no handle any more
+  #outStreams;
+  #maxSendSize = 0;
+
+  constructor(options, set) {
+    const highWaterMark =
+      integer(
+        options.highWaterMark,
+        'options.highWaterMark',
+        0,
+        Number.MAX_SAFE_INTEGER,
+      ) ?? getDefaultHighWaterMark(false);
+    super({
+      allowHalfOpen: false,
+      readableObjectMode: true,
+      readableHighWaterMark: highWaterMark,
+      writableHighWaterMark: highWaterMark,
+    });
+    this.#settings = set;
+    this.once('end', () => this.#settle());
+    if (options.signal) addAbortSignal(options.signal, this);
+  }
+
+  // What C calls, with its handle as `this`.
+  static {
+    const prototype = binding.SocketHandle.prototype;
+    prototype.onConnect = function () {
+      this.socket.#onConnect();
+    };
+    prototype.onMessage = function (data, sid, ppid, unordered) {
+      this.socket.#onMessage(data, sid, ppid, unordered);
+    };
+    prototype.onNotification = function (raw) {
+      this.socket.#onNotification(raw);
+    };
+    prototype.onSent = function (error) {
+      this.socket.#onSent(error);
+    };
+    prototype.onRestart = function (handle) {
+      this.socket.server.restarted(handle);
+    };
+    prototype.onEnd = function (error) {
+      this.socket.#onEnd(error);
+    };
+  }
+
+  /** The socket of an association that a server has accepted. */
+  static accept(handle, server, options) {
+    const { highWaterMark } = options;
+    const socket = new Socket({ highWaterMark }, settings(options));
+    socket.server = server;
+    socket.#attach(handle);
+    if (options.pauseOnConnect) socket.readableFlowing = false;
+    else socket.read(0);
+    return socket;
+  }
+
+  static connect(options, callback) {
+    const set = settings(options);
+    const host = string(options.host, 'options.host') || undefined;
+    const remotes = isIP(host)
+      ? addresses(options, 'host', 'remoteAddresses')
+      : addresses(
+          { remoteAddresses: options.remoteAddresses },
+          '',
+          'remoteAddresses',
+        );
+    const target = {
+      host: host ?? 'localhost',
+      port: validPort(options.port, 'options.port'),
+      locals: addresses(options, 'localAddress', 'localAddresses'),
+      localPort: validPort(options.localPort ?? 0, 'options.localPort'),
+      lookup: func(options.lookup, 'options.lookup') ?? dns.lookup,
+      family: options.family ?? 0,
+      hints: options.hints ?? 0,
+    };
+    const socket = new Socket(options, set);
+    if (callback) socket.once('connect', callback);
+    if (options.timeout) socket.setTimeout(options.timeout);
+    socket.#connect(target, remotes);
+    return socket;
+  }
+
+  // ------------------------------------------------------------ connecting
+
+  #connect(target, remotes) {
+    if (this.destroyed) return; // by its signal
+    this.#target = target;
+    this.connecting = true;
+    this.#retryUntil = Date.now() + RETRY_FOR;
+    if (remotes.length) {
+      this.#attempts = [remotes];
+      process.nextTick(() => this.#tryNext());
+      return;
+    }
+    const { host, lookup, family, hints } = target;
+    lookup(host, { family, hints, all: true }, (error, found, foundFamily) => {
+      if (!this.connecting) return;
+      if (error) {
+        this.emit('lookup', error, undefined, undefined, host);
+        this.destroy(error);
+        return;
+      }
+      // A function of the user's may not know `all`.
+      const all = Array.isArray(found)
+        ? found
+        : [{ address: found, family: foundFamily }];
+      for (const { address, family } of all) {
+        this.emit('lookup', null, address, family, host);
+      }
+      this.#attempts = all.map(({ address }) => [address]);
+      this.#tryNext();
+    });
+  }
+
+  #tryNext() {
+    if (!this.connecting) return;
+    const { locals, localPort, port } = this.#target;
+    const [remotes] = this.#attempts;
+    let handle;
+    try {
+      handle = binding.connect(
+        remotes,
+        port,
+        locals,
+        localPort,
+        this.#settings,
+      );
+    } catch (error) {
+      this.#attemptFailed(error);
+      return;
+    }
+    this.#reading = true;
+    this.#attach(handle);
+  }
+
+  #attemptFailed(error) {
+    const ownAssociation =
+      error.code === 'EADDRNOTAVAIL' && error.syscall === 'connect';
+    if (ownAssociation && Date.now() < this.#retryUntil) {
+      this.#retryTimer = setTimeout(() => this.#tryNext(), RETRY_EVERY);
+      if (this.#unrefed) this.#retryTimer.unref();
+      return;
+    }
+    this.#attempts.shift();
+    if (this.#attempts.length) this.#tryNext();
+    else this.destroy(error);
+  }
+
+  #attach(handle) {
+    this.#handle = handle;
+    handle.socket = this;
+    if (this.#unrefed) handle.unref();
+    if (this.#keepAlive) handle.setHeartbeat(...this.#keepAlive);
+    if (this.#allEvents) handle.setEvents(true);
+  }
+
+  #onConnect() {
+    this.connecting = false;
+    this.#active();
+    this.emit('connect');
+    this.emit('ready');
+    const next = this.#whenConnected;
+    this.#whenConnected = null;
+    if (!this.destroyed) next?.();
+  }
+
+  // --------------------------------------------------------------- reading
+
+  #onMessage(data, sid, ppid, unordered) {
+    data.sid = sid;
+    data.ppid = ppid;
+    data.unordered = unordered;
+    this.bytesRead += data.length;
+    this.#waiting += data.length;
+    this.#active();
+    this.push(data);
+    // A flowing stream has handed it on at once.
+    if (this.readableLength === 0) this.#waiting = 0;
+    if (this.#waiting >= this.readableHighWaterMark) this.#setReading(false);
+  }
+
+  #setReading(reading) {
+    if (!this.#handle || this.#over || this.#reading === reading) return;
+    this.#reading = reading;
+    this.#handle.setReading(reading);
+  }
+
+  #readOn() {
+    if (this.#waiting < this.readableHighWaterMark) this.#setReading(true);
+  }
+
+  _read() {
+    this.#readOn();
+  }
+
+  read(size) {
+    const data = super.read(size);
+    if (data !== null) {
+      this.#waiting =
+        this.readableLength === 0 ? 0 : this.#waiting - data.length;
+      this.#readOn();
+      this.#settle();
+    }
+    return data;
+  }
+
+  #onEnd(error) {
+    if (this.connecting) {
+      this.#closeHandle(true);
+      this.#attemptFailed(error);
+      return;
+    }
+    this.#over = true;
+    if (error) {
+      if (error.code === 'EMSGSIZE') {
+        const { maxMessageSize } = this.#settings;
+        error.message += `: a message is longer than maxMessageSize (${maxMessageSize} bytes)`;
+      }
+      this.#endError = error;
+      this.#closeHandle(true);
+    } else {
+      this.push(null);
+      this.read(0); // 'end' comes also where nobody reads
+    }
+    this.#settle();
+  }
+
+  /** Raises what had to wait until the reader has everything. */
+  #settle() {
+    if (!this.#over || this.readableLength > 0) return;
+    if (this.#endError) this.destroy(this.#endError);
+    else if (this.#writeError && this.readableEnded) {
+      this.#sent(this.#writeError);
+    }
+  }
+
+  // --------------------------------------------------------------- writing
+
+  write(data, encoding, callback) {
+    const cb = typeof encoding === 'function' ? encoding : callback;
+    const message = this.#message(data, encoding, data);
+    return super.write(message, cb);
+  }
+
+  send(data, attributes, callback) {
+    const given = typeof attributes === 'function' ? undefined : attributes;
+    const cb = typeof attributes === 'function' ? attributes : callback;
+    if (typeof (given ?? {}) !== 'object') {
+      throw invalidType('attributes', 'of type object', given);
+    }
+    const { sid, ppid, unordered, ttl } = given ?? {};
+    const bytes = toBuffer(data);
+    const view = ArrayBuffer.isView(bytes)
+      ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+      : bytes;
+    if (view) Object.assign(view, { sid, ppid, unordered, ttl });
+    return this.write(view, cb);
+  }
+
+  /** What is to be written, as a Buffer that carries its attributes. */
+  #message(data, encoding, attributes) {
+    const message = toBuffer(data, encoding);
+    if (!Buffer.isBuffer(message)) return message; // Writable says what is wrong
+    checkAttributes(attributes, () => this.#streams());
+    if (message !== data && typeof data !== 'string') {
+      const { sid, ppid, unordered, ttl } = data;
+      Object.assign(message, { sid, ppid, unordered, ttl });
+    }
+    const max = this.maxSendSize;
+    if (max && message.length > max) {
+      throw outOfRange(
+        'data.length',
+        `<= ${max}, the kernel's SO_SNDBUF`,
+        message.length,
+      );
+    }
+    if (this.writable) this.bytesWritten += message.length;
+    return message;
+  }
+
+  #streams() {
+    if (this.#outStreams === undefined && !this.pending) {
+      this.#outStreams = this.status()?.numberOfOutgoingStreams;
+    }
+    return this.#outStreams ?? this.#settings.outStreams ?? OUT_STREAMS;
+  }
+
+  _write(chunk, _encoding, callback) {
+    this.#send(chunk.length ? elements(chunk) : [], callback);
+  }
+
+  _writev(chunks, callback) {
+    const messages = chunks.filter(({ chunk }) => chunk.length > 0);
+    this.#send(
+      messages.flatMap(({ chunk }) => elements(chunk)),
+      callback,
+    );
+  }
+
+  #send(list, callback) {
+    this.#writing = callback;
+    if (this.connecting) {
+      this.#whenConnected = () => this.#send(list, callback);
+      return;
+    }
+    this.#active();
+    if (!this.#handle) return; // what ended it is waiting for the reader
+    let all;
+    try {
+      all = this.#handle.send(list);
+    } catch (error) {
+      this.#onSent(error);
+      return;
+    }
+    if (all) this.#sent();
+  }
+
+  #onSent(error) {
+    this.#active();
+    if (error?.code === 'EPIPE') {
+      this.#writeError = error;
+      this.#settle();
+    } else {
+      this.#sent(error);
+    }
+  }
+
+  #sent(error) {
+    const callback = this.#writing;
+    this.#writing = null;
+    callback?.(error);
+  }
+
+  _final(callback) {
+    if (this.connecting) {
+      this.#whenConnected = () => this._final(callback);
+      return;
+    }
+    this.#handle?.shutdown();
+    this.#readOn(); // the end of it is to be seen
+    callback();
+  }
+
+  // ---------------------------------------------------------------- ending
+
+  _destroy(error, callback) {
+    this.connecting = false;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#retryTimer);
+    // After the peer's end the kernel still delivers what it has from here.
+    this.#closeHandle(!this.writableFinished && !this.#over);
+    callback(error);
+    this.#sent(error ?? destroyed());
+  }
+
+  /** With `reset`, an association that is still there is aborted. */
+  #closeHandle(reset) {
+    const handle = this.#handle;
+    if (!handle) return;
+    this.#names = {
+      locals: handle.localAddresses(),
+      remotes: handle.remoteAddresses(),
+    };
+    this.#handle = null;
+    handle.close(reset);
+  }
+
+  destroySoon() {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', this.destroy);
+  }
+
+  resetAndDestroy() {
+    this.#closeHandle(true);
+    return this.destroy();
+  }
+
+  // --------------------------------------------------------------- options
+
+  setNoDelay(noDelay = true) {
+    this.#settings.noDelay = noDelay ? 1 : 0;
+    this.#handle?.setNoDelay(Boolean(noDelay));
+    return this;
+  }
+
+  setKeepAlive(enable = false, initialDelay = 0) {
+    const interval = integer(initialDelay, 'initialDelay', 0, 0xffffffff) ?? 0;
+    this.#keepAlive = [Boolean(enable), interval];
+    this.#handle?.setHeartbeat(...this.#keepAlive);
+    return this;
+  }
+
+  setTimeout(timeout, callback) {
+    func(callback, 'callback');
+    if (typeof timeout !== 'number') {
+      throw invalidType('msecs', 'of type number', timeout);
+    }
+    if (!(timeout >= 0 && Number.isFinite(timeout))) {
+      throw outOfRange('msecs', 'a non-negative finite number', timeout);
+    }
+    if (this.destroyed) return this;
+    this.timeout = timeout;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    if (timeout > 0) {
+      this.#timer = setTimeout(() => this.emit('timeout'), timeout).unref();
+      if (callback) this.once('timeout', callback);
+    } else if (callback) {
+      this.removeListener('timeout', callback);
+    }
+    return this;
+  }
+
+  #active() {
+    this.#timer?.refresh();
+  }
+
+  ref() {
+    this.#unrefed = false;
+    this.#handle?.ref();
+    return this;
+  }
+
+  unref() {
+    this.#unrefed = true;
+    this.#handle?.unref();
+    return this;
+  }
+
+  // ----------------------------------------------------------------- state
+
+  get pending() {
+    return !this.#handle || this.connecting;
+  }
+
+  get readyState() {
+    if (this.connecting) return 'opening';
+    if (this.readable && this.writable) return 'open';
+    if (this.readable) return 'readOnly';
+    return this.writable ? 'writeOnly' : 'closed';
+  }
+
+  get maxSendSize() {
+    this.#maxSendSize ||= this.#handle
+      ? this.#handle.maxSendSize()
+      : binding.maxSendSize();
+    return this.#maxSendSize;
+  }
+
+  #locals() {
+    return this.#handle ? this.#handle.localAddresses() : this.#names.locals;
+  }
+
+  #remotes() {
+    if (this.connecting) return [];
+    return this.#handle ? this.#handle.remoteAddresses() : this.#names.remotes;
+  }
+
+  get localAddress() {
+    return this.#locals()[0]?.address;
+  }
+
+  get localAddresses() {
+    return this.#locals().map(({ address }) => address);
+  }
+
+  get localPort() {
+    return this.#locals()[0]?.port;
+  }
+
+  get localFamily() {
+    return this.#locals()[0]?.family;
+  }
+
+  get remoteAddress() {
+    return this.#remotes()[0]?.address;
+  }
+
+  get remoteAddresses() {
+    return this.#remotes().map(({ address }) => address);
+  }
+
+  get remotePort() {
+    return this.#remotes()[0]?.port;
+  }
+
+  get remoteFamily() {
+    return this.#remotes()[0]?.family;
+  }
+
+  address() {
+    return this.#locals()[0] ?? {};
+  }
+
+  status() {
+    const status = this.#handle?.status();
+    return status && { ...status, stateName: associationState(status.state) };
+  }
+
+  get peerInfoByAddress() {
+    const info = {};
+    for (const address of this.remoteAddresses) {
+      const path = this.#handle?.pathInfo(address);
+      if (path) info[address] = path;
+    }
+    return info;
+  }
+
+  // --------------------------------------------------------- notifications
+
+  on(event, listener) {
+    if (event === 'notification' && !this.#allEvents) {
+      this.#allEvents = true;
+      this.#handle?.setEvents(true);
+    }
+    return super.on(event, listener);
+  }
+
+  addListener(event, listener) {
+    return this.on(event, listener);
+  }
+
+  #onNotification(raw) {
+    const notification = decode(raw);
+    if (!notification) return;
+    const { type, parsed } = notification;
+    this.emit('notification', notification);
+    if (type === 'SCTP_PEER_ADDR_CHANGE') {
+      this.emit('address-change', {
+        address: parsed.spc_aaddr.address,
+        state: pathChange(parsed.spc_state),
+      });
+      this.emit('peer-info-update');
+    } else if (
+      type === 'SCTP_ASSOC_CHANGE' &&
+      parsed.sac_state === constants.SCTP_COMM_UP
+    ) {
+      this.emit('peer-info-update');
+    }
+  }
+}
+
+/** Text and bytes as a Buffer of the same memory; anything else as it is. */
+function toBuffer(data, encoding) {
+  if (typeof data === 'string') {
+    return Buffer.from(data, typeof encoding === 'string' ? encoding : 'utf8');
+  }
+  if (data instanceof Uint8Array && !Buffer.isBuffer(data)) {
+    return Buffer.from(data.buffer, data.byteOffset, data.length);
+  }
+  return data;
+}
+
+function connect(...args) {
+  const { options, callback } = normalize(args, 'options');
+  return Socket.connect(options, callback);
+}
+
+module.exports = { Socket, connect };

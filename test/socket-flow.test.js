@@ -1,0 +1,158 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { once } = require('node:events');
+const { pipeline } = require('node:stream/promises');
+const { associations, messages, pair, test, until } = require('./helpers');
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('a reader that stops makes write() return false, and memory stays flat on both sides', async (t) => {
+  const highWaterMark = 50_000;
+  const { client, peer } = await pair(t, { highWaterMark }, { highWaterMark });
+  peer.pause();
+  const message = Buffer.alloc(5000);
+  let written = 0;
+  let ok = true;
+  do {
+    ok = client.write(message);
+    written++;
+    await turn();
+  } while (ok || client.writableLength < highWaterMark);
+  // Until both kernels are full the sender waits; then nothing moves.
+  const before = [client.writableLength, peer.readableLength];
+  for (let i = 0; i < 50; i++) await turn();
+  assert.deepEqual([client.writableLength, peer.readableLength], before);
+  assert.ok(client.writableLength <= highWaterMark + message.length);
+  assert.equal(peer.readableLength, highWaterMark / message.length);
+  assert.equal(client.writableNeedDrain, true);
+
+  const received = messages(peer, written);
+  await once(client, 'drain');
+  assert.equal((await received).length, written);
+});
+
+test('writeableHighWaterMark and readableHighWaterMark are in bytes', async (t) => {
+  const { client, peer } = await pair(t, { highWaterMark: 100 });
+  assert.equal(peer.writableHighWaterMark, 100);
+  assert.equal(peer.readableHighWaterMark, 100);
+  const { getDefaultHighWaterMark } = require('node:stream');
+  assert.equal(client.writableHighWaterMark, getDefaultHighWaterMark(false));
+  peer.pause();
+  for (let i = 0; i < 10; i++) client.write(Buffer.alloc(30));
+  await until(() => peer.readableLength === 4);
+  for (let i = 0; i < 10; i++) await turn();
+  assert.equal(peer.readableLength, 4); // 90 bytes were too few, 120 are enough
+  assert.equal((await messages(peer, 10)).length, 10);
+});
+
+test('a sender that overruns the kernel’s buffer loses nothing', async (t) => {
+  const { client, peer } = await pair(t);
+  const count = 3000;
+  let next = 0;
+  peer.on('data', (data) => {
+    assert.equal(data.readUInt32BE(), next++);
+  });
+  for (let i = 0; i < count; i++) {
+    const data = Buffer.alloc(4 + (i % 5000));
+    data.writeUInt32BE(i);
+    client.write(data);
+  }
+  client.end();
+  await once(peer, 'end');
+  assert.equal(next, count);
+});
+
+test('writes from before the connection are sent in order', async (t) => {
+  const server = await t.listen({});
+  const client = t.connect({ host: '127.0.0.1', port: server.address().port });
+  client.write('one');
+  client.cork();
+  client.send('two', { sid: 1, ppid: 9 });
+  client.write('three');
+  client.uncork();
+  const [peer] = await once(server, 'connection');
+  const received = await messages(peer, 3);
+  assert.deepEqual(
+    received.map((data) => [String(data), data.sid, data.ppid]),
+    [
+      ['one', 0, 0],
+      ['two', 1, 9],
+      ['three', 0, 0],
+    ],
+  );
+});
+
+test('both directions are busy at once and neither starves', async (t) => {
+  const { client, peer } = await pair(t);
+  const count = 1000;
+  const send = async (socket) => {
+    for (let i = 0; i < count; i++) {
+      if (!socket.write(Buffer.alloc(5000, i))) await once(socket, 'drain');
+    }
+  };
+  const received = Promise.all([
+    messages(client, count),
+    messages(peer, count),
+  ]);
+  await Promise.all([send(client), send(peer)]);
+  for (const side of await received) {
+    for (const [i, data] of side.entries()) assert.equal(data[0], i & 255);
+  }
+});
+
+test('pipeline() copies into a socket and out of one', async (t) => {
+  const { client, peer } = await pair(t);
+  let bytes = 0;
+  await Promise.all([
+    pipeline(async function* () {
+      for (let i = 0; i < 500; i++) yield Buffer.alloc(2000, i);
+    }, client),
+    pipeline(peer, async (source) => {
+      for await (const data of source) bytes += data.length;
+    }),
+  ]);
+  assert.equal(bytes, 1_000_000);
+});
+
+test('a message with a time to live is dropped when it is not sent in time', async (t) => {
+  const { client, peer } = await pair(t, { highWaterMark: 1 });
+  peer.pause();
+  const undelivered = [];
+  client.on('notification', ({ type, parsed }) => {
+    if (type === 'SCTP_SEND_FAILED_EVENT') undelivered.push(parsed);
+  });
+  // Fills the receiver's window, so that what follows stays here.
+  for (let i = 0; i < 10; i++) client.write(Buffer.alloc(100_000, 1));
+  await until(() => client.writableLength > 0);
+  peer.resume();
+  await messages(peer, 10);
+  peer.pause();
+  for (let i = 0; i < 5; i++) client.write(Buffer.alloc(100_000, 2));
+  client.send(Buffer.from('short-lived'), { sid: 3, ppid: 77, ttl: 1 });
+  await until(() => client.writableLength === 0);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  client.write('after');
+  peer.resume();
+  const received = await messages(peer, 6);
+  assert.equal(String(received[5]), 'after');
+  await until(() => undelivered.length === 1);
+  const [failed] = undelivered;
+  assert.equal(String(failed.ssfe_data), 'short-lived');
+  assert.deepEqual(
+    [failed.ssfe_info.snd_sid, failed.ssfe_info.snd_ppid],
+    [3, 77],
+  );
+});
+
+test('small messages do not wait for the acknowledgement of earlier ones', async (t) => {
+  const { client, peer } = await pair(t);
+  client.write('a');
+  client.write('b');
+  // Without SCTP_NODELAY the second would wait up to 200 ms here.
+  await messages(peer, 2);
+  const { port } = client.address();
+  await until(() =>
+    associations().every((a) => a.localPort !== port || !a.unacknowledged),
+  );
+});

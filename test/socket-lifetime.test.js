@@ -1,0 +1,311 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { once } = require('node:events');
+const path = require('node:path');
+const { Worker } = require('node:worker_threads');
+const {
+  associations,
+  ending,
+  messages,
+  openSockets,
+  pair,
+  runScript,
+  test,
+  until,
+} = require('./helpers');
+
+const root = JSON.stringify(path.resolve(__dirname, '..'));
+
+test('destroy() inside data delivers nothing more', async (t) => {
+  const { client, peer } = await pair(t);
+  let received = 0;
+  peer.on('data', () => {
+    received++;
+    peer.destroy();
+  });
+  client.on('error', () => {});
+  client.cork();
+  for (let i = 0; i < 100; i++) client.write('x');
+  client.uncork();
+  await once(peer, 'close');
+  assert.equal(received, 1);
+});
+
+test('end() and write() inside data work', async (t) => {
+  const { client, peer } = await pair(t);
+  peer.on('data', (data) => {
+    peer.write(data);
+    peer.end();
+  });
+  client.write('x');
+  const end = ending(client);
+  assert.equal(String((await messages(client, 1))[0]), 'x');
+  assert.deepEqual(await end, ['end', 'close']);
+});
+
+test('a data listener that throws is an uncaughtException and loses nothing', async () => {
+  const { code, stdout, stderr } = await runScript(`
+    let errors = 0;
+    process.on('uncaughtException', (error) => {
+      if (error.message === 'third') errors++;
+      else throw error;
+    });
+    const received = [];
+    const server = createServer((peer) => {
+      peer.on('data', (data) => {
+        received.push(String(data));
+        if (received.length % 3 === 0) throw new Error('third');
+      });
+      peer.on('end', () => {
+        console.log(received.join(''), errors);
+        server.close();
+      });
+    }).listen(0, '127.0.0.1', () => {
+      const client = connect(server.address().port, '127.0.0.1', () => {
+        client.cork();
+        for (const digit of '0123456789') client.write(digit);
+        client.end();
+        client.uncork();
+      });
+      client.resume();
+    });
+  `);
+  assert.deepEqual([stderr, stdout, code], ['', '0123456789 3\n', 0]);
+});
+
+test('a server’s socket that nobody refers to goes on working', async () => {
+  const { code, stdout, stderr } = await runScript(
+    `
+    const server = createServer((peer) => peer.pipe(peer));
+    server.listen(0, '127.0.0.1', () => {
+      const client = connect(server.address().port, '127.0.0.1');
+      let left = 20;
+      client.on('data', () => {
+        gc();
+        if (--left) client.write('x');
+        else client.end(() => server.close());
+      });
+      client.write('x');
+      client.on('close', () => console.log('closed'));
+    });
+    server.unref();
+  `,
+    { nodeArgs: ['--expose-gc'] },
+  );
+  assert.deepEqual([stderr, stdout, code], ['', 'closed\n', 0]);
+});
+
+test('10,000 connections, each with an exchange and an end, leave nothing', async (t) => {
+  const before = openSockets();
+  const server = await t.listen({}, (peer) => {
+    peer.on('data', (data) => peer.write(data));
+  });
+  const { port } = server.address();
+  const one = (i) =>
+    new Promise((resolve, reject) => {
+      const client = t.connect({ host: '127.0.0.1', port });
+      client.on('error', reject);
+      client.on('data', (data) => {
+        assert.equal(data.readUInt32BE(), i);
+        client.end();
+      });
+      client.on('close', resolve);
+      const data = Buffer.alloc(64);
+      data.writeUInt32BE(i);
+      client.write(data);
+    });
+  let next = 0;
+  const series = async (count) => {
+    const last = next + count;
+    const chain = async () => {
+      while (next < last) await one(next++);
+    };
+    await Promise.all(Array.from({ length: 20 }, chain));
+    global.gc?.();
+    return process.memoryUsage().rss;
+  };
+  await series(3000); // until the heap has its size
+  const middle = await series(2000);
+  const end = await series(5000);
+  assert.equal(next, 10_000);
+  await until(() => associations().length === 0);
+  await until(() => openSockets() === before + 1);
+  const growth = end - middle;
+  assert.ok(growth < 20 * 1024 * 1024, `grew by ${growth} bytes`);
+  const counted = await new Promise((resolve) =>
+    server.getConnections((_error, count) => resolve(count)),
+  );
+  assert.equal(counted, 0);
+});
+
+const stages = {
+  'a listening server': '',
+  'a server and a hundred connections': `
+    for (let i = 0; i < 100; i++) connect(port, '127.0.0.1').on('error', () => {});`,
+  'a connection that is being made': `
+    connect(port, '10.255.255.1').on('error', () => {});`,
+  'traffic both ways': `
+    const client = connect(port, '127.0.0.1');
+    client.on('data', (data) => client.write(data));
+    client.on('error', () => {});
+    client.write(Buffer.alloc(1000));`,
+  'a paused reader and full buffers': `
+    server.on('connection', (peer) => peer.removeAllListeners('data').pause());
+    const client = connect(port, '127.0.0.1');
+    client.on('error', () => {});
+    for (let i = 0; i < 200; i++) client.write(Buffer.alloc(10_000));`,
+  'a connection that is being ended': `
+    const client = connect(port, '127.0.0.1', () => client.end());`,
+  'a data listener that never returns': `
+    const client = connect(port, '127.0.0.1', () => client.write('x'));
+    client.on('data', () => { for (;;); });`,
+};
+
+for (const [name, source] of Object.entries(stages)) {
+  test(`a worker is terminated with ${name}`, async () => {
+    const worker = new Worker(
+      `const { connect, createServer } = require(${root});
+       const { parentPort } = require('node:worker_threads');
+       const server = createServer((peer) => {
+         peer.on('data', (data) => peer.write(data));
+         peer.on('error', () => {});
+       });
+       server.listen(0, '127.0.0.1', () => {
+         const { port } = server.address();
+         ${source}
+         parentPort.postMessage('started');
+         setTimeout(() => parentPort.postMessage('running'), 50);
+       });`,
+      { eval: true },
+    );
+    await once(worker, 'message');
+    if (!/never/.test(name)) await once(worker, 'message');
+    else await new Promise((resolve) => setTimeout(resolve, 100));
+    await worker.terminate();
+  });
+}
+
+test('workers talk to each other', async () => {
+  const worker = (source) =>
+    new Worker(
+      `const { connect, createServer } = require(${root});
+       const { parentPort, workerData } = require('node:worker_threads');
+       ${source}`,
+      { eval: true, workerData: port },
+    );
+  let port = 0;
+  const server = worker(`
+    const server = createServer((peer) => {
+      peer.on('data', (data) => peer.write(data));
+      peer.on('close', () => server.close());
+    }).listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));`);
+  [port] = await once(server, 'message');
+  const client = worker(`
+    const client = connect(workerData, '127.0.0.1', () => client.write('x'));
+    client.on('data', (data) => {
+      parentPort.postMessage(String(data));
+      client.end();
+    });`);
+  const [[echoed]] = await Promise.all([
+    once(client, 'message'),
+    once(server, 'exit'),
+  ]);
+  assert.equal(echoed, 'x');
+});
+
+test('process.exit() inside data ends the process', async () => {
+  const { code, stderr } = await runScript(`
+    const server = createServer((peer) => peer.write('x'))
+      .listen(0, '127.0.0.1', () => {
+        connect(server.address().port, '127.0.0.1')
+          .on('data', () => process.exit(7));
+      });
+  `);
+  assert.deepEqual([stderr, code], ['', 7]);
+});
+
+test('methods of a socket may be called in every state', async (t) => {
+  const { client, peer } = await pair(t);
+  peer.on('error', () => {});
+  const callAll = () => {
+    client.setNoDelay();
+    client.setKeepAlive(true, 1000);
+    client.setTimeout(1000);
+    client.ref();
+    client.unref();
+    client.address();
+    client.status();
+    client.pause();
+    client.resume();
+    client.cork();
+    client.uncork();
+    client.read();
+    return [
+      client.peerInfoByAddress,
+      client.localAddresses,
+      client.remoteAddresses,
+      client.maxSendSize,
+      client.readyState,
+    ];
+  };
+  callAll();
+  client.end();
+  callAll();
+  client.destroy();
+  callAll();
+  await once(client, 'close');
+  callAll();
+  client.end();
+  client.destroy();
+});
+
+test('the handles of the addon refuse misuse without an abort', async () => {
+  const binding = require('../lib/binding');
+  const { SocketHandle, ListenerHandle } = binding;
+  assert.throws(() => new SocketHandle(), { code: 'ERR_ILLEGAL_CONSTRUCTOR' });
+  assert.throws(() => new ListenerHandle(), {
+    code: 'ERR_ILLEGAL_CONSTRUCTOR',
+  });
+  for (const [name, method] of Object.entries(
+    Object.getOwnPropertyDescriptors(SocketHandle.prototype),
+  )) {
+    if (name === 'constructor' || name.startsWith('on')) continue;
+    assert.throws(() => method.value.call({}), TypeError, name);
+  }
+  const wrong = [undefined, null, 1, 'x', {}, [], [1], () => {}, Symbol('s')];
+  for (const value of wrong) {
+    for (const call of [
+      () => binding.connect(value, value, value, value, value),
+      () => binding.listen(value, value, value, value),
+      () => binding.connect(['127.0.0.1'], 1, value, 0, {}),
+      () => binding.listen(['127.0.0.1'], 0, 5, { rtoMin: 'x' }),
+    ]) {
+      try {
+        call()?.close(true);
+      } catch (error) {
+        assert.ok(error instanceof Error);
+      }
+    }
+  }
+  const handle = binding.connect(['127.0.0.1'], 1, [], 0, {});
+  for (const value of wrong) {
+    for (const method of [
+      'send',
+      'setReading',
+      'setNoDelay',
+      'setHeartbeat',
+      'setEvents',
+      'pathInfo',
+    ]) {
+      try {
+        handle[method](value);
+      } catch (error) {
+        assert.ok(error instanceof Error);
+      }
+    }
+  }
+  handle.close(true);
+  handle.close(true);
+  assert.throws(() => handle.status(), { code: 'ERR_SOCKET_CLOSED' });
+});

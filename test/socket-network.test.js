@@ -1,0 +1,191 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { once } = require('node:events');
+const fs = require('node:fs');
+const path = require('node:path');
+const {
+  association,
+  associations,
+  ending,
+  enterOwnNetwork,
+  messages,
+  pair,
+  run,
+  SNDBUF,
+  test,
+  until,
+} = require('./helpers');
+
+enterOwnNetwork(__filename);
+run('ip link set lo up');
+
+const cut = () => run('tc qdisc replace dev lo root netem loss 100%');
+const heal = () => run('tc qdisc del dev lo root');
+const quick = { rto: { initial: 50, min: 50, max: 100 } };
+
+/** A client in a process of its own, which writes `text` when it is connected. */
+function client(t, { port, localPort, text, size = 0 }) {
+  return t.spawn(process.execPath, [
+    '-e',
+    `const { connect } = require(${JSON.stringify(path.resolve(__dirname, '..'))});
+     const socket = connect(${JSON.stringify({ host: '127.0.0.1', port, localPort, ...quick })}, () => {
+       if (${size}) socket.write(Buffer.alloc(${size}, 1));
+       else socket.write('${text}');
+     });
+     socket.on('data', (data) => console.log(String(data)));`,
+  ]);
+}
+
+/** One of the kernel's counters for this network. */
+const counter = (name) =>
+  Number(
+    new RegExp(`${name}\\s+(\\d+)`).exec(
+      fs.readFileSync('/proc/net/sctp/snmp', 'latin1'),
+    )[1],
+  );
+
+/** Kills a process without a goodbye on the network. */
+async function vanish(child) {
+  cut();
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  await until(() => associations().length === 1);
+  heal();
+}
+
+test('a peer that restarts from the same port: the old socket is reset, a new one follows', async (t) => {
+  const sockets = [];
+  const server = await t.listen(quick, (peer) => {
+    const socket = { peer, notified: [], data: [], end: ending(peer) };
+    peer.on('data', (data) => socket.data.push(String(data)));
+    peer.on('notification', (n) => socket.notified.push(n.interpreted));
+    sockets.push(socket);
+  });
+  const { port } = server.address();
+  const first = client(t, { port, text: 'first' });
+  await until(() => sockets[0]?.data.length);
+  const localPort = sockets[0].peer.remotePort;
+  await vanish(first);
+
+  const second = client(t, { port, localPort, text: 'second' });
+  await until(() => sockets[1]?.data.length);
+  assert.deepEqual(await sockets[0].end, ['ECONNRESET', 'close']);
+  assert.deepEqual(sockets[0].data, ['first']);
+  assert.deepEqual(sockets[1].data, ['second']);
+  assert.ok(sockets[0].notified.some((text) => /SCTP_RESTART/.test(text)));
+  const { peer } = sockets[1];
+  assert.deepEqual([peer.remotePort, peer.readyState], [localPort, 'open']);
+  peer.end('answer');
+  const [answer] = await once(second.stdout, 'data');
+  assert.equal(String(answer), 'answer\n');
+  assert.deepEqual(await sockets[1].end, ['end', 'close']);
+  const count = await new Promise((resolve) =>
+    server.getConnections((_error, connections) => resolve(connections)),
+  );
+  assert.equal(count, 0);
+});
+
+test('data from before a restart is read first', async (t) => {
+  const sockets = [];
+  const server = await t.listen(quick, (peer) => {
+    peer.pause();
+    sockets.push({ peer, end: ending(peer) });
+  });
+  const { port } = server.address();
+  const first = client(t, { port, text: 'unread' });
+  await until(() => sockets[0]?.peer.readableLength === 1);
+  const localPort = sockets[0].peer.remotePort;
+  await vanish(first);
+  client(t, { port, localPort, text: 'second' });
+  await until(() => sockets.length === 2);
+  assert.equal(sockets[0].peer.destroyed, false);
+  const [unread] = await messages(sockets[0].peer, 1);
+  assert.equal(String(unread), 'unread');
+  assert.deepEqual(await sockets[0].end, ['ECONNRESET', 'close']);
+  assert.equal(String((await messages(sockets[1].peer, 1))[0]), 'second');
+});
+
+test('a restart is reset when its server has closed meanwhile', async (t) => {
+  const sockets = [];
+  const server = await t.listen(quick, (peer) => sockets.push(peer));
+  const { port } = server.address();
+  const first = client(t, { port, text: 'first' });
+  await until(() => sockets[0]?.readableLength === 1);
+  const [peer] = sockets;
+  const end = ending(peer);
+  const localPort = peer.remotePort;
+  server.close();
+  await vanish(first);
+  const second = client(t, { port, localPort, text: 'second' });
+  second.stderr?.resume();
+  peer.resume();
+  assert.deepEqual(await end, ['ECONNRESET', 'close']);
+  assert.equal(sockets.length, 1);
+  await until(() => associations().length === 0);
+});
+
+test('a sender that dies in the middle of a message leaves no trace of it', async (t) => {
+  const server = await t.listen({ ...quick, assocMaxRetrans: 2 });
+  const { port } = server.address();
+  const connection = once(server, 'connection');
+  run('tc qdisc add dev lo root netem rate 10mbit');
+  const sender = client(t, { port, size: SNDBUF });
+  const [peer] = await connection;
+  peer.on('data', (data) => assert.fail(`delivered ${data.length} bytes`));
+  const end = ending(peer);
+  await until(() => {
+    const half = association(peer.localPort, peer.remotePort);
+    return half.unread > 60_000;
+  });
+  cut();
+  sender.kill('SIGKILL');
+  await once(sender, 'exit');
+  heal();
+  peer.write('are you there?');
+  assert.deepEqual(await end, ['ECONNRESET', 'close']);
+});
+
+test('a peer that is cut off ends the socket with ETIMEDOUT', async (t) => {
+  const options = { ...quick, assocMaxRetrans: 2 };
+  const { client: socket, peer } = await pair(t, options, options);
+  peer.on('error', () => {});
+  const end = ending(socket.resume());
+  cut();
+  t.after(heal);
+  socket.write('lost');
+  const events = await end;
+  assert.deepEqual(events, ['ETIMEDOUT', 'close']);
+  assert.deepEqual(
+    [events.error.message, events.error.errno],
+    ['read ETIMEDOUT', -110],
+  );
+});
+
+test('end() towards a peer that is cut off ends with ETIMEDOUT', async (t) => {
+  const options = { ...quick, assocMaxRetrans: 2 };
+  const { client: socket, peer } = await pair(t, options, options);
+  peer.on('error', () => {});
+  const end = ending(socket.resume());
+  cut();
+  t.after(heal);
+  socket.end('lost');
+  assert.deepEqual(await end, ['ETIMEDOUT', 'close']);
+});
+
+test('heartbeats can be turned off', async (t) => {
+  const chunks = () => counter('SctpOutCtrlChunks');
+  const heartbeat = { interval: 20 };
+  const off = { ...quick, heartbeat: { interval: 0 } };
+  const { client: socket } = await pair(t, off, { ...quick, heartbeat });
+  const before = chunks();
+  await until(() => chunks() > before + 10);
+  socket.setKeepAlive(false);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const after = chunks();
+  // Nothing can be awaited where nothing is to happen.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  assert.equal(chunks(), after);
+  socket.setKeepAlive(true, 20);
+  await until(() => chunks() > after + 10);
+});
