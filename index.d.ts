@@ -1,5 +1,11 @@
 /// <reference types="node" />
 
+import type { EventEmitter } from 'node:events';
+import type { LookupFunction } from 'node:net';
+import type { Duplex, Readable } from 'node:stream';
+
+/* ---------------------------------------------------- Datagrams: open() */
+
 /**
  * What `onRecv` is called with: a whole message and who sent it, or, on
  * failure, a text. `typeof result === 'string'` tells them apart.
@@ -8,8 +14,9 @@
  * - `host`: the sender's IP address. IPv4 is always in dotted form, also on a
  *   dual-stack endpoint; a link-local address carries its interface
  *   (`fe80::1%eth0`), except, on an endpoint bound to `'::'`, that of a sender
- *   which had closed before its message was read. A multihomed peer keeps one address here for as long as
- *   its association lasts: the first it sent from or was sent to.
+ *   which had closed before its message was read. A multihomed peer keeps one
+ *   address here for as long as its association lasts: the first it sent from
+ *   or was sent to.
  * - `port`: the sender's port, 1 to 65535.
  *
  * `host` and `port` can be given back to {@link Endpoint.send}.
@@ -139,3 +146,713 @@ export function open(
   recvMaxlen: number,
   onRecv: (result: RecvResult) => void,
 ): Endpoint;
+
+/* ------------------------------------------------ Associations as streams */
+
+/** Delayed acknowledgement, SCTP_DELAYED_SACK (RFC 6458 section 8.1.19). */
+export interface SackOptions {
+  /**
+   * How long an acknowledgement may wait: 1 to 500 ms; 0 keeps the kernel's
+   * 200.
+   */
+  delay?: number;
+  /**
+   * Packets after which it is sent at once; 1 disables the delay, 0 keeps the
+   * kernel's 2.
+   */
+  freq?: number;
+}
+
+/**
+ * What servers and connects have in common. Each is optional; `undefined` and
+ * `null` stand for its default. Unknown options are ignored.
+ */
+export interface AssociationOptions {
+  /**
+   * Bytes, both ways: `write()` returns false when so many wait to be sent, and
+   * reading from the kernel stops while so many wait to be read.
+   *
+   * @defaultValue `stream.getDefaultHighWaterMark(false)`
+   */
+  highWaterMark?: number | null;
+  /**
+   * SCTP_NODELAY (RFC 6458 section 8.1.5). With `false` a small message waits
+   * for the acknowledgement of the one before, up to 200 ms.
+   *
+   * @defaultValue `true`
+   */
+  noDelay?: boolean | null;
+  /**
+   * Incoming streams that are accepted, 1 to 65535 (SCTP_INITMSG, section
+   * 8.1.3).
+   *
+   * @defaultValue the kernel's, 65535
+   */
+  MIS?: number | null;
+  /**
+   * Outgoing streams that are asked for, 1 to 65535.
+   *
+   * @defaultValue the kernel's, 10
+   */
+  OS?: number | null;
+  /** Delayed acknowledgement. */
+  sack?: SackOptions | null;
+  /** Another place for `sack`. */
+  sctp?: { sack?: SackOptions | null } | null;
+  /**
+   * The longest message to receive, 1 to 67,108,864 bytes. A longer one aborts
+   * the association with `EMSGSIZE`.
+   *
+   * @defaultValue 1,048,576
+   */
+  maxMessageSize?: number | null;
+  /**
+   * Retransmission timeout in ms, SCTP_RTOINFO (section 8.1.1).
+   *
+   * @defaultValue the kernel's: 3000, 1000 and 60000
+   */
+  rto?: { initial?: number; min?: number; max?: number } | null;
+  /**
+   * Interval of heartbeats on idle paths in ms (section 8.1.12); 0: none.
+   *
+   * @defaultValue the kernel's, 30000
+   */
+  heartbeat?: { interval?: number } | null;
+  /**
+   * Retransmissions after which a path is inactive, 1 to 65535 (section
+   * 8.1.12).
+   *
+   * @defaultValue the kernel's, 5
+   */
+  pathMaxRetrans?: number | null;
+  /**
+   * Retransmissions after which the association is lost, 1 to 65535 (section
+   * 8.1.2).
+   *
+   * @defaultValue the kernel's, 10
+   */
+  assocMaxRetrans?: number | null;
+  /**
+   * How often, and at which intervals at the most (ms, up to 65535), an INIT is
+   * repeated (section 8.1.3).
+   *
+   * @defaultValue the kernel's 8 attempts, and 5000 ms
+   */
+  init?: { attempts?: number; maxTimeout?: number } | null;
+  /** SCTP has no half-close: `true` throws `ERR_INVALID_ARG_VALUE`. */
+  allowHalfOpen?: false | null;
+}
+
+/**
+ * Options of {@link createServer}; those of {@link ListenOptions} may stand
+ * here, too.
+ */
+export interface ServerOptions extends AssociationOptions, ListenOptions {
+  /**
+   * Whether the sockets begin paused, not read until `resume()` or `read()`.
+   *
+   * @defaultValue `false`
+   */
+  pauseOnConnect?: boolean | null;
+}
+
+export interface ListenOptions {
+  /** 0 to 65535; 0 lets the kernel choose. @defaultValue 0 */
+  port?: number | string | null;
+  /** IP address or name; `'::'` is dual-stack. @defaultValue `'0.0.0.0'` */
+  host?: string | null;
+  /**
+   * Several IP addresses, of either family, instead of `host` (sctp_bindx(),
+   * RFC 6458 section 9.1).
+   */
+  localAddresses?: string[] | null;
+  /** How many associations may wait to be accepted. @defaultValue 511 */
+  backlog?: number | null;
+  /** Takes no IPv4 on `'::'`. @defaultValue `false` */
+  ipv6Only?: boolean | null;
+  /** Closes the server when it is aborted. */
+  signal?: AbortSignal | null;
+}
+
+/** Options of {@link connect}. */
+export interface ConnectOptions extends AssociationOptions {
+  /** 0 to 65535. */
+  port: number | string;
+  /**
+   * IP address or name; each address that a name has is tried in order.
+   *
+   * @defaultValue `'localhost'`
+   */
+  host?: string | null;
+  /**
+   * Several IP addresses of one peer instead of `host` (sctp_connectx(), RFC
+   * 6458 section 9.9).
+   */
+  remoteAddresses?: string[] | null;
+  /** 0 lets the kernel choose. @defaultValue 0 */
+  localPort?: number | string | null;
+  /** IP address to bind to. @defaultValue all of this host */
+  localAddress?: string | null;
+  /** Several IP addresses instead of `localAddress`. */
+  localAddresses?: string[] | null;
+  /** In place of `dns.lookup`. */
+  lookup?: LookupFunction | null;
+  /** 4 or 6: what a name is looked up for. @defaultValue 0, both */
+  family?: number;
+  /** Flags of `dns.lookup`. */
+  hints?: number;
+  /** As {@link Socket.setTimeout}. */
+  timeout?: number | null;
+  /** Destroys the socket with an AbortError when it is aborted. */
+  signal?: AbortSignal | null;
+}
+
+/**
+ * What a message carries beside its bytes (RFC 6458 sections 5.3.4 and 5.3.7).
+ */
+export interface MessageAttributes {
+  /**
+   * Stream id, below {@link SocketStatus.numberOfOutgoingStreams}.
+   *
+   * @defaultValue 0
+   */
+  sid?: number;
+  /**
+   * Payload protocol identifier, 32 bits, in host byte order.
+   *
+   * @defaultValue 0
+   */
+  ppid?: number;
+  /** Whether it may overtake others of its stream. @defaultValue `false` */
+  unordered?: boolean;
+  /**
+   * ms after which it is dropped if it is not sent (RFC 3758); 0: never.
+   *
+   * @defaultValue 0
+   */
+  ttl?: number;
+}
+
+/** A message to write: bytes that may have attributes. */
+export type OutgoingMessage = Uint8Array & MessageAttributes;
+
+/** A message that has arrived, whole. */
+export type IncomingMessage = Buffer &
+  Required<Pick<MessageAttributes, 'sid' | 'ppid' | 'unordered'>>;
+
+/** A path to a peer (RFC 6458 section 8.2.2). */
+export interface PathInfo {
+  /**
+   * `constants.SCTP_ACTIVE`, `SCTP_INACTIVE`, `SCTP_PF` or `SCTP_UNCONFIRMED`.
+   */
+  state: number;
+  /** Congestion window, bytes. */
+  cwnd: number;
+  /** Smoothed round-trip time, ms. */
+  srtt: number;
+  /** Retransmission timeout, ms. */
+  rto: number;
+  /** Bytes. */
+  mtu: number;
+}
+
+/** SCTP_STATUS (RFC 6458 section 8.2.1). */
+export interface SocketStatus {
+  associationId: number;
+  /** One of the constants from `SCTP_EMPTY` to `SCTP_SHUTDOWN_ACK_SENT`. */
+  state: number;
+  /** The name of that constant, such as `'SCTP_ESTABLISHED'`. */
+  stateName: string;
+  /** The peer's receive window, bytes. */
+  rwnd: number;
+  /** DATA chunks that the peer has not acknowledged. */
+  unackdata: number;
+  /** DATA chunks received that nobody has read. */
+  penddata: number;
+  numberOfIncomingStreams: number;
+  numberOfOutgoingStreams: number;
+  /** Bytes beyond which a message is sent in several chunks. */
+  fragmentationPoint: number;
+  /** The primary path. */
+  primary: AddressInfo & PathInfo;
+}
+
+interface SocketEvents {
+  close: [hadError: boolean];
+  connect: [];
+  data: [message: IncomingMessage];
+  drain: [];
+  end: [];
+  error: [error: NodeJS.ErrnoException & { reason?: string }];
+  finish: [];
+  lookup: [
+    error: Error | null,
+    address: string | undefined,
+    family: number | undefined,
+    host: string,
+  ];
+  pause: [];
+  pipe: [source: Readable];
+  readable: [];
+  ready: [];
+  resume: [];
+  timeout: [];
+  unpipe: [source: Readable];
+  /** What the kernel says of the association. */
+  notification: [notification: Notification];
+  /**
+   * A path of the peer has changed its state, or an address was added or
+   * removed: the name is one of the constants `SCTP_ADDR_…`.
+   */
+  'address-change': [change: { address: string; state: string }];
+  /** {@link Socket.peerInfoByAddress} may have changed. */
+  'peer-info-update': [];
+}
+
+/**
+ * One association as a stream, made by {@link connect} or a {@link Server}.
+ *
+ * One `write()` is one message and one `'data'` is one whole message; the
+ * readable side is in object mode. A message that is longer than
+ * {@link Socket.maxSendSize}, a stream id that there is not, or another wrong
+ * attribute throws `ERR_OUT_OF_RANGE` or `ERR_INVALID_ARG_TYPE` from `write()`
+ * and `send()` and destroys nothing. An empty message is a no-op.
+ *
+ * `end()` shuts the association down after what was written (RFC 9260 section
+ * 9.2); there is no half-close, so the peer's stream ends both ways. What the
+ * kernel has accepted by then is delivered, what is still queued fails with
+ * `EPIPE`. `destroy()` before `end()` has finished aborts the association (RFC
+ * 9260 section 9.1): the peer reads what it has received, then gets one
+ * `ECONNRESET`, which carries the reason that its peer gave as `reason`.
+ */
+export interface Socket extends Duplex {
+  /**
+   * Writes one message; attributes are read from the Buffer when it is handed
+   * to the kernel.
+   */
+  write(
+    data: OutgoingMessage | string,
+    callback?: (error?: Error | null) => void,
+  ): boolean;
+  write(
+    data: OutgoingMessage | string,
+    encoding?: BufferEncoding,
+    callback?: (error?: Error | null) => void,
+  ): boolean;
+  /**
+   * Writes one message with attributes of its own; the Buffer is not touched.
+   */
+  send(
+    data: Uint8Array | string,
+    callback?: (error?: Error | null) => void,
+  ): boolean;
+  send(
+    data: Uint8Array | string,
+    attributes?: MessageAttributes | null,
+    callback?: (error?: Error | null) => void,
+  ): boolean;
+  read(size?: number): IncomingMessage | null;
+  [Symbol.asyncIterator](): NodeJS.AsyncIterator<IncomingMessage>;
+
+  /** Ends when all is written, then destroys. */
+  destroySoon(): void;
+  /** Aborts the association, also after `end()`. */
+  resetAndDestroy(): this;
+  setNoDelay(noDelay?: boolean): this;
+  /**
+   * Turns heartbeats on or off; `initialDelay` is their interval in ms, 0 keeps
+   * it.
+   */
+  setKeepAlive(enable?: boolean, initialDelay?: number): this;
+  /** Emits `'timeout'` after so many ms without traffic; 0: never. */
+  setTimeout(timeout: number, callback?: () => void): this;
+  ref(): this;
+  unref(): this;
+  /** Local address, port and family; empty before the connection. */
+  address(): AddressInfo | Record<string, never>;
+  /**
+   * What the kernel knows of the association, or undefined where there is none.
+   */
+  status(): SocketStatus | undefined;
+
+  /**
+   * The longest message that can be written: SO_SNDBUF, as for {@link
+   * Endpoint.send}.
+   */
+  readonly maxSendSize: number;
+  /** Bytes of messages received. */
+  readonly bytesRead: number;
+  /** Bytes of messages written, sent or not. */
+  readonly bytesWritten: number;
+  readonly connecting: boolean;
+  readonly pending: boolean;
+  readonly readyState: 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed';
+  /** As set by {@link Socket.setTimeout}. */
+  readonly timeout: number | undefined;
+  /** The server that has accepted it. */
+  readonly server?: Server;
+
+  /** The address that packets to the primary path come from. */
+  readonly localAddress: string | undefined;
+  /**
+   * All local addresses of the association, {@link Socket.localAddress} first.
+   */
+  readonly localAddresses: string[];
+  readonly localFamily: 'IPv4' | 'IPv6' | undefined;
+  readonly localPort: number | undefined;
+  /**
+   * The address of the primary path, also while it is inactive. After the end:
+   * what it was.
+   */
+  readonly remoteAddress: string | undefined;
+  /** All addresses of the peer, {@link Socket.remoteAddress} first. */
+  readonly remoteAddresses: string[];
+  readonly remoteFamily: 'IPv4' | 'IPv6' | undefined;
+  readonly remotePort: number | undefined;
+  /** The state of each path. */
+  readonly peerInfoByAddress: Record<string, PathInfo>;
+
+  on<E extends keyof SocketEvents>(
+    event: E,
+    listener: (...args: SocketEvents[E]) => void,
+  ): this;
+  once<E extends keyof SocketEvents>(
+    event: E,
+    listener: (...args: SocketEvents[E]) => void,
+  ): this;
+}
+
+interface ServerEvents {
+  close: [];
+  connection: [socket: Socket];
+  /** {@link Server.maxConnections} is reached: this one was aborted. */
+  drop: [
+    data: {
+      localAddress?: string;
+      localPort?: number;
+      localFamily?: string;
+      remoteAddress?: string;
+      remotePort?: number;
+      remoteFamily?: string;
+    },
+  ];
+  error: [error: NodeJS.ErrnoException];
+  listening: [];
+}
+
+/** Listens for associations, made by {@link createServer}. */
+export interface Server extends EventEmitter {
+  /**
+   * Starts to listen: `'listening'` or `'error'` follows.
+   *
+   * @throws `ERR_SERVER_ALREADY_LISTEN`, `ERR_SOCKET_BAD_PORT`,
+   *   `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
+   */
+  listen(options?: ListenOptions | null, listener?: () => void): this;
+  listen(
+    port: number | string,
+    host?: string,
+    backlog?: number,
+    listener?: () => void,
+  ): this;
+  listen(port: number | string, host?: string, listener?: () => void): this;
+  listen(port: number | string, backlog?: number, listener?: () => void): this;
+  listen(port: number | string, listener?: () => void): this;
+  listen(listener?: () => void): this;
+  /**
+   * Takes no more associations; `'close'` follows when those that are open have
+   * ended.
+   */
+  close(callback?: (error?: Error) => void): this;
+  [Symbol.asyncDispose](): Promise<void>;
+  /** The first local address and the port; null while it does not listen. */
+  address(): AddressInfo | null;
+  /** All local addresses; of a wildcard those of the host. */
+  getLocalAddresses(): AddressInfo[];
+  getConnections(
+    callback: (error: Error | null, connections: number) => void,
+  ): this;
+  readonly listening: boolean;
+  /** More connections than these are dropped. */
+  maxConnections: number | null | undefined;
+  ref(): this;
+  unref(): this;
+
+  on<E extends keyof ServerEvents>(
+    event: E,
+    listener: (...args: ServerEvents[E]) => void,
+  ): this;
+  once<E extends keyof ServerEvents>(
+    event: E,
+    listener: (...args: ServerEvents[E]) => void,
+  ): this;
+}
+
+/** Where a socket is bound, or its peer. */
+export interface AddressInfo {
+  address: string;
+  family: 'IPv4' | 'IPv6';
+  port: number;
+}
+
+/**
+ * Makes a server. `connectionListener` is called for each association, before
+ * anything of it is read.
+ */
+export function createServer(
+  options?: ServerOptions | null,
+  connectionListener?: (socket: Socket) => void,
+): Server;
+export function createServer(
+  connectionListener?: (socket: Socket) => void,
+): Server;
+
+/**
+ * Connects to a server: a one-to-one socket (RFC 6458 section 4). `'connect'`
+ * or `'error'` follows.
+ *
+ * Errors have `code`, `errno`, `syscall`, `address` and `port`:
+ * `connect ECONNREFUSED 10.0.0.1:5000`. Among them `ECONNREFUSED`, `ETIMEDOUT`
+ * (also where there is no route), `EADDRINUSE` and `EADDRNOTAVAIL` (of the local
+ * address and port), `EAFNOSUPPORT` (no local address of the peer's family),
+ * `ESOCKTNOSUPPORT` and `EPROTONOSUPPORT` (this kernel has no SCTP). A connect
+ * from a fixed local port that meets its own closing association is repeated
+ * for up to a second.
+ *
+ * @param listener is added to `'connect'`.
+ * @throws `ERR_SOCKET_BAD_PORT`, `ERR_INVALID_ARG_TYPE`,
+ *   `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
+ */
+export function connect(options: ConnectOptions, listener?: () => void): Socket;
+export function connect(
+  port: number | string,
+  host?: string,
+  listener?: () => void,
+): Socket;
+export function connect(port: number | string, listener?: () => void): Socket;
+
+/** The same as {@link connect}. */
+export const createConnection: typeof connect;
+
+/* ------------------------------------------------------------ Notifications */
+
+interface NotificationOf<T extends string, P> {
+  type: T;
+  /** What the kernel gave. */
+  raw: Buffer;
+  /**
+   * Its fields, named as in RFC 6458 and RFC 6525, numbers in host byte order.
+   */
+  parsed: P;
+  /** The same as a text for a log. */
+  interpreted: string;
+}
+
+/** What the kernel says of an association (RFC 6458 section 6.1). */
+export type Notification =
+  | NotificationOf<
+      'SCTP_ASSOC_CHANGE',
+      {
+        sac_type: number;
+        sac_flags: number;
+        sac_length: number;
+        /** `constants.SCTP_COMM_UP` and so on. */
+        sac_state: number;
+        /** Cause code of the peer's ABORT, or 0. */
+        sac_error: number;
+        sac_outbound_streams: number;
+        sac_inbound_streams: number;
+        sac_assoc_id: number;
+        sac_info: Buffer;
+      }
+    >
+  | NotificationOf<
+      'SCTP_PEER_ADDR_CHANGE',
+      {
+        spc_type: number;
+        spc_flags: number;
+        spc_length: number;
+        spc_aaddr: AddressInfo;
+        /** `constants.SCTP_ADDR_AVAILABLE` and so on. */
+        spc_state: number;
+        spc_error: number;
+        spc_assoc_id: number;
+      }
+    >
+  | NotificationOf<
+      'SCTP_REMOTE_ERROR',
+      {
+        sre_type: number;
+        sre_flags: number;
+        sre_length: number;
+        sre_error: number;
+        sre_assoc_id: number;
+        sre_data: Buffer;
+      }
+    >
+  | NotificationOf<
+      'SCTP_SEND_FAILED',
+      {
+        ssf_type: number;
+        ssf_flags: number;
+        ssf_length: number;
+        ssf_error: number;
+        ssf_info: {
+          sinfo_stream: number;
+          sinfo_flags: number;
+          sinfo_ppid: number;
+          sinfo_context: number;
+          sinfo_timetolive: number;
+        };
+        ssf_assoc_id: number;
+        ssf_data: Buffer;
+      }
+    >
+  | NotificationOf<
+      'SCTP_SEND_FAILED_EVENT',
+      {
+        ssfe_type: number;
+        /** `constants.SCTP_DATA_UNSENT` or `SCTP_DATA_SENT`. */
+        ssfe_flags: number;
+        ssfe_length: number;
+        ssfe_error: number;
+        ssfe_info: {
+          snd_sid: number;
+          /** The flags of the DATA chunk. */
+          snd_flags: number;
+          snd_ppid: number;
+          snd_context: number;
+        };
+        ssfe_assoc_id: number;
+        /** The data of one chunk; a long message has several. */
+        ssfe_data: Buffer;
+      }
+    >
+  | NotificationOf<
+      'SCTP_SHUTDOWN_EVENT',
+      {
+        sse_type: number;
+        sse_flags: number;
+        sse_length: number;
+        sse_assoc_id: number;
+      }
+    >
+  | NotificationOf<
+      'SCTP_ADAPTATION_INDICATION',
+      {
+        sai_type: number;
+        sai_flags: number;
+        sai_length: number;
+        sai_adaptation_ind: number;
+        sai_assoc_id: number;
+      }
+    >
+  | NotificationOf<
+      'SCTP_PARTIAL_DELIVERY_EVENT',
+      {
+        pdapi_type: number;
+        pdapi_flags: number;
+        pdapi_length: number;
+        pdapi_indication: number;
+        pdapi_assoc_id: number;
+        pdapi_stream: number;
+        pdapi_seq: number;
+      }
+    >
+  | NotificationOf<
+      'SCTP_AUTHENTICATION_EVENT',
+      {
+        auth_type: number;
+        auth_flags: number;
+        auth_length: number;
+        auth_keynumber: number;
+        /** `constants.SCTP_AUTH_NEW_KEY` and so on. */
+        auth_indication: number;
+        auth_assoc_id: number;
+      }
+    >
+  | NotificationOf<
+      'SCTP_SENDER_DRY_EVENT',
+      {
+        sender_dry_type: number;
+        sender_dry_flags: number;
+        sender_dry_length: number;
+        sender_dry_assoc_id: number;
+      }
+    >
+  | NotificationOf<
+      'SCTP_STREAM_RESET_EVENT',
+      {
+        strreset_type: number;
+        /** Of `constants.SCTP_STREAM_RESET_…`. */
+        strreset_flags: number;
+        strreset_length: number;
+        strreset_assoc_id: number;
+        strreset_stream_list: number[];
+      }
+    >
+  | NotificationOf<
+      'SCTP_ASSOC_RESET_EVENT',
+      {
+        assocreset_type: number;
+        assocreset_flags: number;
+        assocreset_length: number;
+        assocreset_assoc_id: number;
+        assocreset_local_tsn: number;
+        assocreset_remote_tsn: number;
+      }
+    >
+  | NotificationOf<
+      'SCTP_STREAM_CHANGE_EVENT',
+      {
+        strchange_type: number;
+        strchange_flags: number;
+        strchange_length: number;
+        strchange_assoc_id: number;
+        strchange_instrms: number;
+        strchange_outstrms: number;
+      }
+    >;
+
+/** The kernel's numbers, by the names of RFC 6458 and linux/sctp.h. */
+export const constants: Readonly<
+  Record<
+    | Notification['type']
+    | 'SCTP_COMM_UP'
+    | 'SCTP_COMM_LOST'
+    | 'SCTP_RESTART'
+    | 'SCTP_SHUTDOWN_COMP'
+    | 'SCTP_CANT_STR_ASSOC'
+    | 'SCTP_ADDR_AVAILABLE'
+    | 'SCTP_ADDR_UNREACHABLE'
+    | 'SCTP_ADDR_REMOVED'
+    | 'SCTP_ADDR_ADDED'
+    | 'SCTP_ADDR_MADE_PRIM'
+    | 'SCTP_ADDR_CONFIRMED'
+    | 'SCTP_ADDR_POTENTIALLY_FAILED'
+    | 'SCTP_DATA_UNSENT'
+    | 'SCTP_DATA_SENT'
+    | 'SCTP_PARTIAL_DELIVERY_ABORTED'
+    | 'SCTP_AUTH_NEW_KEY'
+    | 'SCTP_AUTH_FREE_KEY'
+    | 'SCTP_AUTH_NO_AUTH'
+    | 'SCTP_STREAM_RESET_INCOMING_SSN'
+    | 'SCTP_STREAM_RESET_OUTGOING_SSN'
+    | 'SCTP_STREAM_RESET_DENIED'
+    | 'SCTP_STREAM_RESET_FAILED'
+    | 'SCTP_INACTIVE'
+    | 'SCTP_PF'
+    | 'SCTP_ACTIVE'
+    | 'SCTP_UNCONFIRMED'
+    | 'SCTP_EMPTY'
+    | 'SCTP_CLOSED'
+    | 'SCTP_COOKIE_WAIT'
+    | 'SCTP_COOKIE_ECHOED'
+    | 'SCTP_ESTABLISHED'
+    | 'SCTP_SHUTDOWN_PENDING'
+    | 'SCTP_SHUTDOWN_SENT'
+    | 'SCTP_SHUTDOWN_RECEIVED'
+    | 'SCTP_SHUTDOWN_ACK_SENT',
+    number
+  >
+>;

@@ -1,0 +1,111 @@
+// Compiled, not run: what must and what must not be accepted.
+import {
+  type AddressInfo,
+  connect,
+  constants,
+  createConnection,
+  createServer,
+  type IncomingMessage,
+  type Notification,
+  type Server,
+  type Socket,
+} from 'sctp-napi';
+
+const server: Server = createServer(
+  {
+    MIS: 10,
+    OS: 10,
+    sack: { delay: 100, freq: 2 },
+    sctp: { sack: { delay: 100 } },
+    rto: { initial: 100 },
+    heartbeat: { interval: 1000 },
+    init: { attempts: 3, maxTimeout: 1000 },
+    maxMessageSize: 100,
+    pauseOnConnect: true,
+    highWaterMark: 100,
+    noDelay: false,
+  },
+  (socket: Socket) => socket.pipe(socket),
+);
+createServer();
+createServer(null, () => {});
+createServer((socket) => socket.end('text', () => {}));
+// @ts-expect-error SCTP has no half-close
+createServer({ allowHalfOpen: true });
+// @ts-expect-error a number, not a text
+createServer({ MIS: '10' });
+
+server.listen();
+server.listen(() => {});
+server.listen(5000, () => {});
+server.listen('5000', '::1', 10, () => {});
+server.listen({ port: 0, localAddresses: ['::1', '127.0.0.1'], backlog: 5 });
+server.on('connection', (socket) => socket.resume());
+server.on('drop', ({ remoteAddress }) => remoteAddress?.length);
+server.once('error', (error) => error.code);
+const bound: AddressInfo | null = server.address();
+const addresses: AddressInfo[] = server.getLocalAddresses();
+server.maxConnections = 5;
+server.getConnections((error, count) => console.log(error, count.toFixed()));
+server.close((error) => console.log(error?.message));
+server.ref().unref();
+// @ts-expect-error listening is read
+server.listening = true;
+
+const socket: Socket = connect({ port: 5000, remoteAddresses: ['::1'] });
+createConnection(5000, 'localhost', () => {});
+connect('5000', () => {});
+// @ts-expect-error the port is missing
+connect({ host: '::1' });
+
+socket.write('text', 'utf8', () => {});
+socket.write(Object.assign(Buffer.from('x'), { sid: 1, ppid: 46 }));
+socket.send(new Uint8Array(3), { sid: 1, ttl: 100, unordered: true }, () => {});
+socket.send('x', () => {});
+// @ts-expect-error a stream id is a number
+socket.send('x', { sid: '1' });
+// @ts-expect-error a message is text or bytes
+socket.write({});
+
+socket.on('data', (data: IncomingMessage) => {
+  const [sid, ppid, unordered]: [number, number, boolean] = [
+    data.sid,
+    data.ppid,
+    data.unordered,
+  ];
+  console.log(sid, ppid, unordered, data.readUInt8());
+});
+socket.on('address-change', ({ address, state }) =>
+  console.log(address, state),
+);
+socket.once('peer-info-update', () => {
+  for (const { state, srtt } of Object.values(socket.peerInfoByAddress)) {
+    console.log(state === constants.SCTP_ACTIVE, srtt.toFixed());
+  }
+});
+socket.on('notification', (notification: Notification) => {
+  if (notification.type === 'SCTP_ASSOC_CHANGE') {
+    const { sac_state }: { sac_state: number } = notification.parsed;
+    // @ts-expect-error a field of another notification
+    console.log(sac_state, notification.parsed.spc_aaddr);
+  } else if (notification.type === 'SCTP_PEER_ADDR_CHANGE') {
+    console.log(notification.parsed.spc_aaddr.address.length);
+  }
+  console.log(notification.raw.length, notification.interpreted.length);
+});
+socket.on('error', (error) => console.log(error.code, error.reason?.length));
+// @ts-expect-error there is no such event
+socket.on('datagram', () => {});
+
+async function read() {
+  for await (const message of socket) console.log(message.sid);
+}
+const status = socket.status();
+const out: number | undefined = status?.numberOfOutgoingStreams;
+const cwnd: number | undefined = status?.primary.cwnd;
+const names: string[] = [...socket.localAddresses, ...socket.remoteAddresses];
+socket.setTimeout(100).setNoDelay().setKeepAlive(true, 100).ref().unref();
+socket.destroy().resetAndDestroy();
+console.log(bound, addresses, read, out, cwnd, names, socket.readyState);
+// @ts-expect-error there is no such constant
+console.log(constants.SCTP_NOTHING);
