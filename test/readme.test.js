@@ -5,7 +5,7 @@ const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const path = require('node:path');
-const { runScript, test } = require('./helpers');
+const { messages, runScript, test } = require('./helpers');
 
 const root = path.resolve(__dirname, '..');
 const read = (file) => fs.readFileSync(path.join(root, file), 'utf8');
@@ -13,13 +13,20 @@ const snippets = [...read('README.md').matchAll(/```js\n(.*?)```/gs)].map(
   ([, source]) => source,
 );
 
-/** Runs a program of the repository that may need input from the test. */
+/** Runs a program of the repository; the test may write its input. */
 function start(file, ...args) {
   const child = spawn(process.execPath, [path.join(root, file), ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
   child.stdout.setEncoding('utf8');
   return child;
+}
+
+async function stop(...children) {
+  for (const child of children) {
+    child.kill();
+    await once(child, 'close');
+  }
 }
 
 async function line(child, pattern) {
@@ -32,28 +39,41 @@ async function line(child, pattern) {
   }
 }
 
-test('the README has its snippets', () => assert.equal(snippets.length, 2));
+test('the README has its snippets', () => assert.equal(snippets.length, 3));
 
 /** The snippet as a user runs it, who has installed the package. */
 const asUser = (source) => source.replace(/const \{ .* \} =/, 'const {} =');
 
-test('the first snippet of the README echoes', async () => {
+test('the snippet of streams echoes with stream id and PPID', async () => {
   const { code, stdout, stderr } = await runScript(asUser(snippets[0]), {
+    cwd: root,
+  });
+  assert.deepEqual(
+    [stderr, stdout, code],
+    ['', 'echo of hello on stream 3 with PPID 46\n', 0],
+  );
+});
+
+test('the snippet of datagrams echoes', async () => {
+  const { code, stdout, stderr } = await runScript(asUser(snippets[1]), {
     cwd: root,
   });
   assert.deepEqual([stderr, stdout, code], ['', 'echo of hello\n', 0]);
 });
 
-test('the second snippet of the README sends all', async () => {
-  const { code, stdout, stderr } = await runScript(asUser(snippets[1]), {
+test('the snippet of onDrain sends all', async () => {
+  const { code, stdout, stderr } = await runScript(asUser(snippets[2]), {
     cwd: root,
   });
   assert.deepEqual([stderr, stdout, code], ['', '', 0]);
 });
 
-test('an ECMAScript module can import open', async () => {
+test('an ECMAScript module can import all', async () => {
   const { code, stdout, stderr } = await runScript(
-    `import('sctp-napi').then(({ open: same }) => console.log(same === open))`,
+    `import('sctp-napi').then((all) => console.log(
+       all.open === open && all.connect === connect &&
+       all.createServer === createServer && all.constants !== undefined &&
+       all.createConnection === connect))`,
     { cwd: root },
   );
   assert.deepEqual([stderr, stdout, code], ['', 'true\n', 0]);
@@ -98,8 +118,53 @@ test('the echo example sends every message back', async (t) => {
   assert.equal(code, 0);
 });
 
+test('the echo server sends every message back on its stream', async (t) => {
+  const child = start('examples/echo-server.js', '0');
+  const [, port] = await line(child, /port (\d+)/);
+  const socket = t.connect({ host: '127.0.0.1', port });
+  socket.send('hello', { sid: 2, ppid: 5 });
+  const [data] = await messages(socket, 1);
+  assert.deepEqual([String(data), data.sid, data.ppid], ['hello', 2, 5]);
+  socket.end();
+  await line(child, /127\.0\.0\.1 \d+ has gone/);
+  await stop(child);
+});
+
+test('the chat hands a line on to the others of its room', async () => {
+  const server = start('examples/chat.js', 'listen', '0');
+  const [, port] = await line(server, /port (\d+)/);
+  const join = async (name) => {
+    const child = start('examples/chat.js', 'connect', '127.0.0.1', port, name);
+    await line(child, /connected/);
+    return child;
+  };
+  const [ann, bob] = [await join('ann'), await join('bob')];
+  ann.stdin.write('3 hello bob\n');
+  await line(bob, /^\[3\] ann: hello bob$/m);
+  bob.stdin.write('4 hello ann\n');
+  await line(ann, /^\[4\] bob: hello ann$/m);
+  ann.stdin.end();
+  const [code] = await once(ann, 'close');
+  assert.equal(code, 0);
+  await stop(bob, server);
+});
+
+test('the multihomed pair tells its addresses and gets its messages back', async () => {
+  const [here, there] = ['127.0.0.3,127.0.0.4', '127.0.0.1,127.0.0.2'];
+  const server = start('examples/multihome.js', 'listen', '0', there);
+  const [, port] = await line(server, /127\.0\.0\.2.* port: (\d+)/);
+  const client = start('examples/multihome.js', 'connect', port, here, there);
+  await line(client, /connected to 127\.0\.0\.1 and 127\.0\.0\.2/);
+  await line(client, /message 2 came back/);
+  await stop(client, server);
+});
+
 test('the minimal examples are at most 20 lines long', () => {
-  for (const file of ['examples/receive.js', 'examples/echo.js']) {
+  for (const file of [
+    'examples/receive.js',
+    'examples/echo.js',
+    'examples/echo-server.js',
+  ]) {
     assert.ok(read(file).trim().split('\n').length <= 20, file);
   }
 });

@@ -3,7 +3,15 @@
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const { once } = require('node:events');
-const { messages, open, pair, SNDBUF, test, until } = require('./helpers');
+const {
+  messages,
+  open,
+  pair,
+  runPython,
+  SNDBUF,
+  test,
+  until,
+} = require('./helpers');
 
 const MAX = { maxMessageSize: 16 * 1024 * 1024 };
 
@@ -233,15 +241,37 @@ test('a message in pieces is whole, up to maxMessageSize', async (t) => {
   assert.equal(String(next), 'next');
 });
 
-test('a message from a sender with a larger buffer is assembled', async (t) => {
-  // An endpoint's buffer is no larger, but a message of several times the
-  // receive window has the same way to go.
+test('a message from a sender with a larger buffer is whole', async (t) => {
+  const server = await t.listen({ maxMessageSize: 3_000_000 });
+  const connection = once(server, 'connection');
+  const sent = runPython(
+    `
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132)
+SO_SNDBUFFORCE = 32
+s.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 4000000)
+s.connect(('127.0.0.1', int(sys.argv[1])))
+s.send(bytes(i % 251 for i in range(3000000)))
+s.send(b'next')
+s.recv(1)
+`,
+    server.address().port,
+  );
+  const [peer] = await connection;
+  const [data, next] = await messages(peer, 2);
+  assert.equal(data.length, 3_000_000);
+  assert.ok(data.every((byte, i) => byte === i % 251));
+  assert.equal(String(next), 'next');
+  peer.end();
+  await sent;
+});
+
+test('messages wait in the kernel while the reader is paused, and stay whole', async (t) => {
   const { client, peer } = await pair(t, MAX, MAX);
   peer.pause();
   const sent = Array.from({ length: 8 }, () => crypto.randomBytes(SNDBUF));
   for (const message of sent) client.write(message);
   await until(() => client.writableLength > 0 && peer.readableLength > 0);
-  peer.resume();
   const received = await messages(peer, 8);
   for (const [i, data] of received.entries()) assert.ok(data.equals(sent[i]));
 });
