@@ -1997,7 +1997,7 @@ static int sd_settings_apply(int fd, int family, const struct sd_settings *s) {
 }
 
 /* What is rare enough to be always on. The accepted sockets inherit it, so that
- * they miss nothing that comes before accept(). */
+ * they miss nothing. */
 static void sd_subscribe(int fd) {
   static const int types[] = {
       SCTP_ASSOC_CHANGE,           SCTP_PEER_ADDR_CHANGE,
@@ -2936,8 +2936,10 @@ struct sd_field {
   const struct sd_field *fields; /* of an SD_STRUCT, or NULL */
 };
 
-#define SD_FIELD(type, kind, member)                                           \
-  { #member, kind, offsetof(struct type, member), NULL }
+#define SD_NAMED(name, kind, of, member)                                       \
+  { name, kind, offsetof(struct of, member), NULL }
+
+#define SD_FIELD(of, kind, member) SD_NAMED(#member, kind, of, member)
 
 static const struct sd_field sd_sndrcvinfo_fields[] = {
     SD_FIELD(sctp_sndrcvinfo, SD_U16, sinfo_stream),
@@ -2963,11 +2965,14 @@ struct sd_event {
 
 #define SD_EVENT(type, of) type, #type, sizeof(struct of)
 
+/* What each begins with. */
+#define SD_HEAD(of, prefix)                                                    \
+  SD_FIELD(of, SD_U16, prefix##_type), SD_FIELD(of, SD_U16, prefix##_flags),   \
+      SD_FIELD(of, SD_U32, prefix##_length)
+
 static const struct sd_event sd_events[] = {
     {SD_EVENT(SCTP_ASSOC_CHANGE, sctp_assoc_change),
-     {SD_FIELD(sctp_assoc_change, SD_U16, sac_type),
-      SD_FIELD(sctp_assoc_change, SD_U16, sac_flags),
-      SD_FIELD(sctp_assoc_change, SD_U32, sac_length),
+     {SD_HEAD(sctp_assoc_change, sac),
       SD_FIELD(sctp_assoc_change, SD_U16, sac_state),
       SD_FIELD(sctp_assoc_change, SD_BE16, sac_error),
       SD_FIELD(sctp_assoc_change, SD_U16, sac_outbound_streams),
@@ -2975,89 +2980,65 @@ static const struct sd_event sd_events[] = {
       SD_FIELD(sctp_assoc_change, SD_I32, sac_assoc_id),
       SD_FIELD(sctp_assoc_change, SD_BYTES, sac_info)}},
     {SD_EVENT(SCTP_PEER_ADDR_CHANGE, sctp_paddr_change),
-     {SD_FIELD(sctp_paddr_change, SD_U16, spc_type),
-      SD_FIELD(sctp_paddr_change, SD_U16, spc_flags),
-      SD_FIELD(sctp_paddr_change, SD_U32, spc_length),
+     {SD_HEAD(sctp_paddr_change, spc),
       SD_FIELD(sctp_paddr_change, SD_ADDR, spc_aaddr),
       SD_FIELD(sctp_paddr_change, SD_I32, spc_state),
       SD_FIELD(sctp_paddr_change, SD_I32, spc_error),
       SD_FIELD(sctp_paddr_change, SD_I32, spc_assoc_id)}},
     {SD_EVENT(SCTP_REMOTE_ERROR, sctp_remote_error),
-     {SD_FIELD(sctp_remote_error, SD_U16, sre_type),
-      SD_FIELD(sctp_remote_error, SD_U16, sre_flags),
-      SD_FIELD(sctp_remote_error, SD_U32, sre_length),
+     {SD_HEAD(sctp_remote_error, sre),
       SD_FIELD(sctp_remote_error, SD_BE16, sre_error),
       SD_FIELD(sctp_remote_error, SD_I32, sre_assoc_id),
       SD_FIELD(sctp_remote_error, SD_BYTES, sre_data)}},
     {SD_EVENT(SCTP_SEND_FAILED, sctp_send_failed),
-     {SD_FIELD(sctp_send_failed, SD_U16, ssf_type),
-      SD_FIELD(sctp_send_failed, SD_U16, ssf_flags),
-      SD_FIELD(sctp_send_failed, SD_U32, ssf_length),
+     {SD_HEAD(sctp_send_failed, ssf),
       SD_FIELD(sctp_send_failed, SD_BE32, ssf_error),
       {"ssf_info", SD_STRUCT, offsetof(struct sctp_send_failed, ssf_info),
        sd_sndrcvinfo_fields},
       SD_FIELD(sctp_send_failed, SD_I32, ssf_assoc_id),
       SD_FIELD(sctp_send_failed, SD_BYTES, ssf_data)}},
     {SD_EVENT(SCTP_SEND_FAILED_EVENT, sctp_send_failed_event),
-     {{"ssfe_type", SD_U16, 0, NULL},
-      {"ssfe_flags", SD_U16, 2, NULL},
-      {"ssfe_length", SD_U32, 4, NULL},
-      {"ssfe_error", SD_BE32,
-       offsetof(struct sctp_send_failed_event, ssf_error), NULL},
+     /* The RFC's names; Linux has ssf_ for all but one. */
+     {SD_NAMED("ssfe_type", SD_U16, sctp_send_failed_event, ssf_type),
+      SD_NAMED("ssfe_flags", SD_U16, sctp_send_failed_event, ssf_flags),
+      SD_NAMED("ssfe_length", SD_U32, sctp_send_failed_event, ssf_length),
+      SD_NAMED("ssfe_error", SD_BE32, sctp_send_failed_event, ssf_error),
       {"ssfe_info", SD_STRUCT,
        offsetof(struct sctp_send_failed_event, ssfe_info), sd_sndinfo_fields},
-      {"ssfe_assoc_id", SD_I32,
-       offsetof(struct sctp_send_failed_event, ssf_assoc_id), NULL},
-      {"ssfe_data", SD_BYTES, offsetof(struct sctp_send_failed_event, ssf_data),
-       NULL}}},
+      SD_NAMED("ssfe_assoc_id", SD_I32, sctp_send_failed_event, ssf_assoc_id),
+      SD_NAMED("ssfe_data", SD_BYTES, sctp_send_failed_event, ssf_data)}},
     {SD_EVENT(SCTP_SHUTDOWN_EVENT, sctp_shutdown_event),
-     {SD_FIELD(sctp_shutdown_event, SD_U16, sse_type),
-      SD_FIELD(sctp_shutdown_event, SD_U16, sse_flags),
-      SD_FIELD(sctp_shutdown_event, SD_U32, sse_length),
+     {SD_HEAD(sctp_shutdown_event, sse),
       SD_FIELD(sctp_shutdown_event, SD_I32, sse_assoc_id)}},
     {SD_EVENT(SCTP_ADAPTATION_INDICATION, sctp_adaptation_event),
-     {SD_FIELD(sctp_adaptation_event, SD_U16, sai_type),
-      SD_FIELD(sctp_adaptation_event, SD_U16, sai_flags),
-      SD_FIELD(sctp_adaptation_event, SD_U32, sai_length),
+     {SD_HEAD(sctp_adaptation_event, sai),
       SD_FIELD(sctp_adaptation_event, SD_U32, sai_adaptation_ind),
       SD_FIELD(sctp_adaptation_event, SD_I32, sai_assoc_id)}},
     {SD_EVENT(SCTP_PARTIAL_DELIVERY_EVENT, sctp_pdapi_event),
-     {SD_FIELD(sctp_pdapi_event, SD_U16, pdapi_type),
-      SD_FIELD(sctp_pdapi_event, SD_U16, pdapi_flags),
-      SD_FIELD(sctp_pdapi_event, SD_U32, pdapi_length),
+     {SD_HEAD(sctp_pdapi_event, pdapi),
       SD_FIELD(sctp_pdapi_event, SD_U32, pdapi_indication),
       SD_FIELD(sctp_pdapi_event, SD_I32, pdapi_assoc_id),
       SD_FIELD(sctp_pdapi_event, SD_U32, pdapi_stream),
       SD_FIELD(sctp_pdapi_event, SD_U32, pdapi_seq)}},
     {SD_EVENT(SCTP_AUTHENTICATION_EVENT, sctp_authkey_event),
-     {SD_FIELD(sctp_authkey_event, SD_U16, auth_type),
-      SD_FIELD(sctp_authkey_event, SD_U16, auth_flags),
-      SD_FIELD(sctp_authkey_event, SD_U32, auth_length),
+     {SD_HEAD(sctp_authkey_event, auth),
       SD_FIELD(sctp_authkey_event, SD_U16, auth_keynumber),
       SD_FIELD(sctp_authkey_event, SD_U32, auth_indication),
       SD_FIELD(sctp_authkey_event, SD_I32, auth_assoc_id)}},
     {SD_EVENT(SCTP_SENDER_DRY_EVENT, sctp_sender_dry_event),
-     {SD_FIELD(sctp_sender_dry_event, SD_U16, sender_dry_type),
-      SD_FIELD(sctp_sender_dry_event, SD_U16, sender_dry_flags),
-      SD_FIELD(sctp_sender_dry_event, SD_U32, sender_dry_length),
+     {SD_HEAD(sctp_sender_dry_event, sender_dry),
       SD_FIELD(sctp_sender_dry_event, SD_I32, sender_dry_assoc_id)}},
     {SD_EVENT(SCTP_STREAM_RESET_EVENT, sctp_stream_reset_event),
-     {SD_FIELD(sctp_stream_reset_event, SD_U16, strreset_type),
-      SD_FIELD(sctp_stream_reset_event, SD_U16, strreset_flags),
-      SD_FIELD(sctp_stream_reset_event, SD_U32, strreset_length),
+     {SD_HEAD(sctp_stream_reset_event, strreset),
       SD_FIELD(sctp_stream_reset_event, SD_I32, strreset_assoc_id),
       SD_FIELD(sctp_stream_reset_event, SD_SIDS, strreset_stream_list)}},
     {SD_EVENT(SCTP_ASSOC_RESET_EVENT, sctp_assoc_reset_event),
-     {SD_FIELD(sctp_assoc_reset_event, SD_U16, assocreset_type),
-      SD_FIELD(sctp_assoc_reset_event, SD_U16, assocreset_flags),
-      SD_FIELD(sctp_assoc_reset_event, SD_U32, assocreset_length),
+     {SD_HEAD(sctp_assoc_reset_event, assocreset),
       SD_FIELD(sctp_assoc_reset_event, SD_I32, assocreset_assoc_id),
       SD_FIELD(sctp_assoc_reset_event, SD_U32, assocreset_local_tsn),
       SD_FIELD(sctp_assoc_reset_event, SD_U32, assocreset_remote_tsn)}},
     {SD_EVENT(SCTP_STREAM_CHANGE_EVENT, sctp_stream_change_event),
-     {SD_FIELD(sctp_stream_change_event, SD_U16, strchange_type),
-      SD_FIELD(sctp_stream_change_event, SD_U16, strchange_flags),
-      SD_FIELD(sctp_stream_change_event, SD_U32, strchange_length),
+     {SD_HEAD(sctp_stream_change_event, strchange),
       SD_FIELD(sctp_stream_change_event, SD_I32, strchange_assoc_id),
       SD_FIELD(sctp_stream_change_event, SD_U16, strchange_instrms),
       SD_FIELD(sctp_stream_change_event, SD_U16, strchange_outstrms)}},

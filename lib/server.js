@@ -119,8 +119,12 @@ class Server extends EventEmitter {
       this.#connections >= this.maxConnections
     ) {
       this.#drop(handle);
-      return;
+    } else {
+      this.#accept(handle);
     }
+  }
+
+  #accept(handle) {
     const socket = Socket.accept(handle, this, this.#options);
     this.#connections++;
     socket.once('close', () => {
@@ -144,9 +148,9 @@ class Server extends EventEmitter {
     });
   }
 
-  /** A peer that has begun anew on its association: to the server, one more. */
+  /** A peer that has begun anew on its association takes the place of its old. */
   restarted(handle) {
-    if (this.#handle) this.#onConnection(handle);
+    if (this.#handle) this.#accept(handle);
     else handle.close(true);
   }
 

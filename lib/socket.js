@@ -252,7 +252,12 @@ class Socket extends Duplex {
     this.push(data);
     // A flowing stream has handed it on at once.
     if (this.readableLength === 0) this.#waiting = 0;
-    if (this.#waiting >= this.readableHighWaterMark) this.#setReading(false);
+    if (this.#full) this.#setReading(false);
+  }
+
+  get #full() {
+    const { readableLength, readableHighWaterMark } = this;
+    return readableLength > 0 && this.#waiting >= readableHighWaterMark;
   }
 
   #setReading(reading) {
@@ -262,7 +267,7 @@ class Socket extends Duplex {
   }
 
   #readOn() {
-    if (this.#waiting < this.readableHighWaterMark) this.#setReading(true);
+    if (!this.#full) this.#setReading(true);
   }
 
   _read() {

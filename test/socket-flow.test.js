@@ -32,7 +32,7 @@ test('a reader that stops makes write() return false, and memory stays flat on b
   assert.equal((await received).length, written);
 });
 
-test('writeableHighWaterMark and readableHighWaterMark are in bytes', async (t) => {
+test('writableHighWaterMark and readableHighWaterMark are in bytes', async (t) => {
   const { client, peer } = await pair(t, { highWaterMark: 100 });
   assert.equal(peer.writableHighWaterMark, 100);
   assert.equal(peer.readableHighWaterMark, 100);
@@ -44,6 +44,17 @@ test('writeableHighWaterMark and readableHighWaterMark are in bytes', async (t) 
   for (let i = 0; i < 10; i++) await turn();
   assert.equal(peer.readableLength, 4); // 90 bytes were too few, 120 are enough
   assert.equal((await messages(peer, 10)).length, 10);
+});
+
+test('highWaterMark 0 works, one message at a time', async (t) => {
+  const options = { highWaterMark: 0 };
+  const { client, peer } = await pair(t, options, options);
+  client.write('a');
+  client.write('b');
+  await until(() => peer.readableLength === 1);
+  for (let i = 0; i < 10; i++) await turn();
+  assert.equal(peer.readableLength, 1);
+  assert.deepEqual((await messages(peer, 2)).map(String), ['a', 'b']);
 });
 
 test('a sender that overruns the kernel’s buffer loses nothing', async (t) => {
