@@ -152,7 +152,7 @@ struct sd_kind {
   bool collectable; /* by the GC when it is unrefed and dropped */
   void (*on_ready)(struct sd_handle *handle, int events); /* 0: an error */
   void (*on_timer)(struct sd_handle *handle);
-  void (*release)(struct sd_handle *handle); /* what it owns, not itself */
+  void (*release)(struct sd_handle *handle); /* what it owns, or NULL */
 };
 
 /* What every open socket has. */
@@ -827,7 +827,8 @@ static void sd_on_handle_closed(struct sd_handle *handle) {
   struct sd_env *owner = handle->owner;
   if (--handle->uv_handles > 0)
     return;
-  handle->kind->release(handle);
+  if (handle->kind->release)
+    handle->kind->release(handle);
   if (handle->context)
     napi_async_destroy(owner->env, handle->context);
   if (handle->self)
@@ -1015,7 +1016,7 @@ static void sd_handle_unblock(struct sd_handle *handle) {
 /* --------------------------------------------------- Calls to JavaScript */
 
 /* The most that a call has. */
-#define SD_ARGUMENTS 4
+#define SD_ARGUMENTS 5
 
 /* A batch of calls: nextTick and promise callbacks run once, at its end. */
 struct sd_calls {
@@ -1072,7 +1073,8 @@ static bool sd_call(struct sd_handle *handle, napi_value function, size_t argc,
   status = napi_get_reference_value(env, handle->self, &self);
   if (status == napi_ok && handle->run) {
     run_argv[0] = function;
-    memcpy(run_argv + 1, argv, argc * sizeof *argv);
+    if (argc > 0)
+      memcpy(run_argv + 1, argv, argc * sizeof *argv);
     status = napi_get_reference_value(env, handle->run, &run);
     if (status == napi_ok)
       status = napi_call_function(env, self, run, argc + 1, run_argv, NULL);
@@ -1102,6 +1104,19 @@ static bool sd_call_method(struct sd_handle *handle, const char *name,
     return type != napi_function || sd_call(handle, method, argc, argv);
   sd_report(handle->owner, status);
   return false;
+}
+
+/* Calls one of the functions that lib/ has put on the prototype. They get the
+ * handle's object as their first argument, since `run` passes no `this`. */
+static bool sd_tell(struct sd_handle *handle, const char *name, size_t argc,
+                    const napi_value *argv) {
+  napi_value all[SD_ARGUMENTS];
+  if (napi_get_reference_value(handle->owner->env, handle->self, &all[0]) !=
+      napi_ok)
+    return false;
+  if (argc > 0)
+    memcpy(all + 1, argv, argc * sizeof *argv);
+  return sd_call_method(handle, name, argc + 1, all);
 }
 
 /* ------------------------------------------------------------- Arguments */
@@ -2128,7 +2143,7 @@ static bool sd_socket_end(struct sd_socket *socket, int error) {
   sd_handle_arm(handle, handle->armed & ~UV_READABLE);
   sd_partial_drop(&socket->assembly, &socket->partial);
   if (error == 0)
-    return sd_call_method(handle, "onEnd", 0, NULL);
+    return sd_tell(handle, "onEnd", 0, NULL);
   sd_addr_format(&socket->remote, host);
   argument = socket->up ? sd_system_error(env, "read", error, NULL, 0)
                         : sd_system_error(env, "connect", error, host,
@@ -2138,7 +2153,7 @@ static bool sd_socket_end(struct sd_socket *socket, int error) {
        (napi_create_string_utf8(env, socket->reason, socket->reason_length,
                                 &reason) == napi_ok &&
         napi_set_named_property(env, argument, "reason", reason) == napi_ok)))
-    return sd_call_method(handle, "onEnd", 1, &argument);
+    return sd_tell(handle, "onEnd", 1, &argument);
   sd_report(handle->owner, napi_generic_failure);
   return false;
 }
@@ -2201,9 +2216,9 @@ static bool sd_socket_on_restart(struct sd_socket *socket) {
   }
   if (object) {
     socket->moved = true;
-    sd_call_method(handle, "onRestart", 1, &object);
+    sd_tell(handle, "onRestart", 1, &object);
   }
-  return sd_socket_end(socket, -ECONNRESET);
+  return handle->state == SD_OPEN && sd_socket_end(socket, -ECONNRESET);
 }
 
 /* RFC 6458 section 6.1. `data` has the alignment of the slab. */
@@ -2212,6 +2227,7 @@ static bool sd_socket_on_notification(struct sd_socket *socket,
   struct sd_handle *handle = &socket->handle;
   const union sctp_notification *event = (const void *)data;
   napi_value raw;
+  bool go_on = true;
   int change = -1;
   if (size < sizeof event->sn_header)
     return true;
@@ -2229,12 +2245,13 @@ static bool sd_socket_on_notification(struct sd_socket *socket,
   }
   if (change == SCTP_COMM_UP && !socket->up) {
     socket->up = true;
-    sd_call_method(handle, "onConnect", 0, NULL);
+    go_on = sd_tell(handle, "onConnect", 0, NULL);
   }
-  sd_call_method(handle, "onNotification", 1, &raw);
+  if (!sd_tell(handle, "onNotification", 1, &raw))
+    go_on = false;
   if (change == SCTP_RESTART && handle->state == SD_OPEN)
     return sd_socket_on_restart(socket);
-  return handle->state == SD_OPEN;
+  return go_on;
 }
 
 static bool sd_socket_deliver(struct sd_socket *socket,
@@ -2250,7 +2267,7 @@ static bool sd_socket_deliver(struct sd_socket *socket,
     napi_get_and_clear_last_exception(env, &argv[0]);
     return sd_socket_end(socket, -ENOBUFS);
   }
-  return sd_call_method(&socket->handle, "onMessage", 4, argv);
+  return sd_tell(&socket->handle, "onMessage", 4, argv);
 }
 
 static bool sd_socket_on_data(struct sd_socket *socket,
@@ -2288,6 +2305,19 @@ static bool sd_socket_on_empty(struct sd_socket *socket, int result) {
   return sd_socket_end(socket, result);
 }
 
+/* Whether poll() may be silent although there is something to read: it reports
+ * an error once, and what follows the association's end not at all. */
+static bool sd_socket_unseen(const struct sd_socket *socket) {
+  return socket->reading && !socket->ended && (socket->failed || socket->over);
+}
+
+static void sd_socket_go_on(struct sd_socket *socket) {
+  struct sd_handle *handle = &socket->handle;
+  if (handle->state == SD_OPEN && sd_socket_unseen(socket) &&
+      !uv_is_active((uv_handle_t *)&handle->timer))
+    sd_handle_start_timer(handle, 0);
+}
+
 /* Takes what has arrived, up to the budget. */
 static void sd_socket_receive(struct sd_socket *socket) {
   struct sd_handle *handle = &socket->handle;
@@ -2313,9 +2343,7 @@ static void sd_socket_receive(struct sd_socket *socket) {
     napi_close_handle_scope(handle->owner->env, scope);
   }
   sd_calls_end(handle, &calls);
-  if (handle->state == SD_OPEN && socket->failed && socket->reading &&
-      !socket->ended)
-    sd_handle_start_timer(handle, 0);
+  sd_socket_go_on(socket);
 }
 
 /* ---------------------------------------------------------- Socket: send */
@@ -2345,6 +2373,10 @@ static bool sd_message_get(napi_env env, napi_value list, uint32_t index,
       sd_throw_type(env, "attributes", "of type number", value);
       return false;
     }
+  if (message->sid > UINT16_MAX) {
+    sd_throw_range(env, "sid", "an integer >= 0 && <= 65535", "more");
+    return false;
+  }
   return true;
 }
 
@@ -2357,8 +2389,7 @@ static int sd_socket_on_send_failed(struct sd_socket *socket, int error) {
   if (error == -ECONNRESET || error == -ETIMEDOUT)
     socket->error = error;
   socket->failed = true;
-  if (socket->reading && !socket->ended)
-    sd_handle_start_timer(&socket->handle, 0);
+  sd_socket_go_on(socket);
   return -EPIPE;
 }
 
@@ -2395,6 +2426,14 @@ static void sd_socket_forget_unsent(struct sd_socket *socket) {
   socket->unsent = NULL;
 }
 
+/* The error of a send, with the number of messages that were handed over. */
+static napi_value sd_socket_send_error(struct sd_socket *socket, int error) {
+  napi_env env = socket->handle.owner->env;
+  napi_value object = sd_system_error(env, "write", error, NULL, 0);
+  return object && sd_set_number(env, object, "sent", socket->next) ? object
+                                                                    : NULL;
+}
+
 /* There is room: goes on with what send() left. */
 static void sd_socket_flush(struct sd_socket *socket) {
   struct sd_handle *handle = &socket->handle;
@@ -2413,8 +2452,8 @@ static void sd_socket_flush(struct sd_socket *socket) {
     if (result == 1)
       napi_get_and_clear_last_exception(env, &error);
     else if (result < 0)
-      error = sd_system_error(env, "write", result, NULL, 0);
-    sd_call_method(handle, "onSent", error ? 1 : 0, &error);
+      error = sd_socket_send_error(socket, result);
+    sd_tell(handle, "onSent", error ? 1 : 0, &error);
   }
   sd_calls_end(handle, &calls);
 }
@@ -2439,7 +2478,7 @@ static void sd_socket_on_timer(struct sd_handle *handle) {
   bool wants = socket->reading && !socket->ended;
   sd_handle_arm(handle, (wants ? UV_READABLE : 0) |
                             (handle->blocked ? UV_WRITABLE : 0));
-  if (wants && socket->failed)
+  if (sd_socket_unseen(socket))
     sd_socket_receive(socket);
 }
 
@@ -2480,7 +2519,9 @@ static napi_value sd_js_socket_send(napi_env env, napi_callback_info info) {
   if (error == 1)
     return NULL;
   if (error < 0 && error != -EAGAIN) {
-    sd_throw_system(env, "write", error, NULL, 0);
+    result = sd_socket_send_error(socket, error);
+    if (!result || napi_throw(env, result) != napi_ok)
+      sd_throw_status(env);
     return NULL;
   }
   if (error == -EAGAIN)
@@ -2502,8 +2543,7 @@ static napi_value sd_js_socket_set_reading(napi_env env,
     return NULL;
   sd_handle_arm(handle, socket->reading ? handle->armed | UV_READABLE
                                         : handle->armed & ~UV_READABLE);
-  if (socket->reading && socket->failed)
-    sd_handle_start_timer(handle, 0);
+  sd_socket_go_on(socket);
   return NULL;
 }
 
@@ -2802,7 +2842,7 @@ static bool sd_listener_accept(struct sd_listener *listener) {
   socket->accepted = socket->up = true;
   object = sd_handle_object(&socket->handle);
   if (object)
-    return sd_call_method(handle, "onConnection", 1, &object);
+    return sd_tell(handle, "onConnection", 1, &object);
   sd_report(handle->owner, napi_generic_failure);
   sd_handle_close(&socket->handle);
   return false;
@@ -2830,13 +2870,10 @@ static void sd_listener_on_timer(struct sd_handle *handle) {
   sd_handle_arm(handle, UV_READABLE);
 }
 
-static void sd_listener_release(struct sd_handle *handle) { (void)handle; }
-
 static const struct sd_kind sd_listener_kind = {
     .class = SD_LISTENER,
     .on_ready = sd_listener_on_ready,
-    .on_timer = sd_listener_on_timer,
-    .release = sd_listener_release};
+    .on_timer = sd_listener_on_timer};
 
 static napi_value sd_js_listener_close(napi_env env, napi_callback_info info) {
   napi_value self;

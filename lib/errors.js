@@ -9,10 +9,11 @@ function withCode(error, code) {
   return error;
 }
 
-const described = (value) =>
-  value === null || value === undefined || typeof value === 'function'
-    ? String(typeof value === 'function' ? 'a function' : value)
-    : `type ${typeof value} (${inspect(value, { depth: 0 })})`;
+function described(value) {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === 'function') return 'a function';
+  return `type ${typeof value} (${inspect(value, { depth: 0 })})`;
+}
 
 exports.invalidType = (name, expected, value) =>
   withCode(
@@ -61,3 +62,17 @@ exports.destroyed = () =>
     new Error('Cannot call write after a stream was destroyed'),
     'ERR_STREAM_DESTROYED',
   );
+
+exports.unknownEncoding = (encoding) =>
+  withCode(
+    new TypeError(`Unknown encoding: ${encoding}`),
+    'ERR_UNKNOWN_ENCODING',
+  );
+
+/** What dns.lookup() gives for a name without an address. */
+exports.notFound = (hostname) =>
+  Object.assign(new Error(`getaddrinfo ENOTFOUND ${hostname}`), {
+    code: 'ENOTFOUND',
+    syscall: 'getaddrinfo',
+    hostname,
+  });

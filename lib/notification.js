@@ -2,11 +2,13 @@
 
 const { constants, decodeNotification } = require('./binding');
 
-/** The name of a value, of those names that begin so. */
-const named = (prefix) => (value) =>
-  Object.keys(constants).find(
-    (name) => name.startsWith(prefix) && constants[name] === value,
-  ) ?? String(value);
+/** The name of a value, of those names. */
+const among = (names) => (value) =>
+  names.find((name) => constants[name] === value) ?? String(value);
+
+const pathChanges = Object.keys(constants).filter((name) =>
+  name.startsWith('SCTP_ADDR_'),
+);
 
 const associationChanges = [
   'SCTP_COMM_UP',
@@ -26,12 +28,13 @@ const associationStates = [
   'SCTP_SHUTDOWN_RECEIVED',
   'SCTP_SHUTDOWN_ACK_SENT',
 ];
-const among = (names) => (value) =>
-  names.find((name) => constants[name] === value) ?? String(value);
-
 const associationChange = among(associationChanges);
-const pathChange = named('SCTP_ADDR_');
-const authentication = named('SCTP_AUTH_');
+const pathChange = among(pathChanges);
+const authentication = among([
+  'SCTP_AUTH_NEW_KEY',
+  'SCTP_AUTH_FREE_KEY',
+  'SCTP_AUTH_NO_AUTH',
+]);
 const sent = (flags) =>
   flags & constants.SCTP_DATA_SENT ? 'SCTP_DATA_SENT' : 'SCTP_DATA_UNSENT';
 

@@ -3,6 +3,7 @@
 /** Reads and checks the options and arguments of connect() and listen(). */
 
 const { isIP } = require('node:net');
+const { getDefaultHighWaterMark } = require('node:stream');
 const { badPort, invalidType, invalidValue, outOfRange } = require('./errors');
 
 const UINT16 = 0xffff;
@@ -83,7 +84,7 @@ function addresses(options, single, list) {
   return many.map((value, i) => address(value, `options.${list}[${i}]`));
 }
 
-/** What C sets on a socket before it connects or listens. */
+/** What a socket keeps to, and what C sets before it connects or listens. */
 function settings(options) {
   const sack = options.sack ?? options.sctp?.sack ?? {};
   const { init = {}, rto = {}, heartbeat = {} } = options;
@@ -101,6 +102,13 @@ function settings(options) {
     );
   }
   return {
+    highWaterMark:
+      integer(
+        options.highWaterMark,
+        'options.highWaterMark',
+        0,
+        Number.MAX_SAFE_INTEGER,
+      ) ?? getDefaultHighWaterMark(false),
     noDelay: (options.noDelay ?? true) ? 1 : 0,
     ipv6Only: options.ipv6Only ? 1 : 0,
     inStreams: integer(options.MIS, 'options.MIS', 1, UINT16),

@@ -23,21 +23,22 @@ const BACKLOG = 511;
 class Server extends EventEmitter {
   maxConnections = undefined;
   #options;
+  #settings; // of the sockets to be accepted
   #handle = null;
-  #starting = false;
+  #starting = null; // what listen() is about, until it is listening
   #unrefed = false;
   #connections = 0;
 
   constructor(options, connectionListener) {
     super();
-    settings(options);
-    this.#options = options;
+    this.#options = { ...options };
+    this.#settings = settings(options);
     if (connectionListener) this.on('connection', connectionListener);
   }
 
   static {
-    binding.ListenerHandle.prototype.onConnection = function (handle) {
-      this.server.#onConnection(handle);
+    binding.ListenerHandle.prototype.onConnection = (listener, handle) => {
+      listener.server.#onConnection(handle);
     };
   }
 
@@ -61,31 +62,36 @@ class Server extends EventEmitter {
           'host',
           'localAddresses',
         );
-    const set = settings(options);
+    this.#settings = settings(options);
     this.#abortWith(options.signal);
     if (callback) this.once('listening', callback);
-    this.#starting = true;
+    const starting = { port, backlog };
+    this.#starting = starting;
     if (named) {
       dns.lookup(host, (error, address) => {
-        if (!this.#starting) return;
+        if (this.#starting !== starting) return;
         if (error) this.#failed(error);
-        else this.#listen([address], port, backlog, set);
+        else this.#listen([address]);
       });
     } else {
-      this.#listen(locals.length ? locals : ['0.0.0.0'], port, backlog, set);
+      this.#listen(locals.length ? locals : ['0.0.0.0']);
     }
     return this;
   }
 
-  #listen(locals, port, backlog, set) {
+  #listen(locals) {
+    const { port, backlog } = this.#starting;
     try {
-      this.#handle = binding.listen(locals, port, backlog, set);
+      this.#handle = binding.listen(locals, port, backlog, this.#settings);
     } catch (error) {
-      process.nextTick(() => this.#failed(error));
+      const starting = this.#starting;
+      process.nextTick(() => {
+        if (this.#starting === starting) this.#failed(error);
+      });
       return;
     }
     const handle = this.#handle;
-    this.#starting = false;
+    this.#starting = null;
     handle.server = this;
     if (this.#unrefed) handle.unref();
     process.nextTick(() => {
@@ -94,7 +100,7 @@ class Server extends EventEmitter {
   }
 
   #failed(error) {
-    this.#starting = false;
+    this.#starting = null;
     this.emit('error', error);
   }
 
@@ -125,12 +131,13 @@ class Server extends EventEmitter {
   }
 
   #accept(handle) {
-    const socket = Socket.accept(handle, this, this.#options);
-    this.#connections++;
-    socket.once('close', () => {
+    const socket = Socket.accept(handle, this, this.#settings, () => {
       this.#connections--;
       this.#closeWhenEmpty();
     });
+    this.#connections++;
+    if (this.#options.pauseOnConnect) socket.readableFlowing = false;
+    else socket.read(0);
     this.emit('connection', socket);
   }
 
@@ -160,7 +167,7 @@ class Server extends EventEmitter {
       const running = this.#handle || this.#starting;
       this.once('close', () => callback(...(running ? [] : [notRunning()])));
     }
-    this.#starting = false;
+    this.#starting = null;
     this.#handle?.close();
     this.#handle = null;
     this.#closeWhenEmpty();

@@ -2,13 +2,15 @@
 
 const dns = require('node:dns');
 const { isIP } = require('node:net');
-const {
-  addAbortSignal,
-  Duplex,
-  getDefaultHighWaterMark,
-} = require('node:stream');
+const { addAbortSignal, Duplex } = require('node:stream');
 const binding = require('./binding');
-const { destroyed, invalidType, outOfRange } = require('./errors');
+const {
+  destroyed,
+  invalidType,
+  notFound,
+  outOfRange,
+  unknownEncoding,
+} = require('./errors');
 const { associationState, decode, pathChange } = require('./notification');
 const {
   addresses,
@@ -26,6 +28,9 @@ const { constants } = binding;
 /** How long a connect() waits for its own closing association, and how often. */
 const RETRY_FOR = 1000;
 const RETRY_EVERY = 20;
+
+/** The longest that a timer of Node can be, ms. */
+const TIMEOUT_MAX = 2 ** 31 - 1;
 
 /** Outgoing streams where `OS` asks for no other number: what Linux has. */
 const OUT_STREAMS = 10;
@@ -69,64 +74,57 @@ class Socket extends Duplex {
 
   #reading = false; // C hands messages over
   #waiting = 0; // bytes of those that nobody has read
-  #writing = null; // callback of the write that C has not finished
+  #lengths = []; // of each of those
+  #encoding = null; // messages are to be texts
+  #writing = null; // the write that C has not finished
+  #handed = new Set(); // messages that C sent before another of them failed
   #over = false; // onEnd() was called
   #endError = null; // and why
   #writeError = null; // the association was gone before the write
   #names = { locals: [], remotes: [] }; // when there is no handle any more
+  #pipes = 0; // that write to this
+  #defaultEncoding = 'utf8';
+  #onDestroy = null;
   #outStreams;
   #maxSendSize = 0;
 
-  constructor(options, set) {
-    const highWaterMark =
-      integer(
-        options.highWaterMark,
-        'options.highWaterMark',
-        0,
-        Number.MAX_SAFE_INTEGER,
-      ) ?? getDefaultHighWaterMark(false);
+  constructor({ ...set }) {
+    const { highWaterMark } = set;
     super({
       allowHalfOpen: false,
+      emitClose: false, // comes with an argument, from _destroy()
       readableObjectMode: true,
       readableHighWaterMark: highWaterMark,
       writableHighWaterMark: highWaterMark,
     });
     this.#settings = set;
-    this.once('end', () => this.#settle());
-    if (options.signal) addAbortSignal(options.signal, this);
+    this.on('pipe', () => {
+      this.#pipes++;
+    });
+    this.on('unpipe', () => {
+      this.#pipes--;
+    });
   }
 
-  // What C calls, with its handle as `this`.
+  // What C calls. The first argument is its handle.
   static {
     const prototype = binding.SocketHandle.prototype;
-    prototype.onConnect = function () {
-      this.socket.#onConnect();
-    };
-    prototype.onMessage = function (data, sid, ppid, unordered) {
-      this.socket.#onMessage(data, sid, ppid, unordered);
-    };
-    prototype.onNotification = function (raw) {
-      this.socket.#onNotification(raw);
-    };
-    prototype.onSent = function (error) {
-      this.socket.#onSent(error);
-    };
-    prototype.onRestart = function (handle) {
-      this.socket.server.restarted(handle);
-    };
-    prototype.onEnd = function (error) {
-      this.socket.#onEnd(error);
-    };
+    prototype.onConnect = ({ socket }) => socket.#onConnect();
+    prototype.onMessage = ({ socket }, data, sid, ppid, unordered) =>
+      socket.#onMessage(data, sid, ppid, unordered);
+    prototype.onNotification = ({ socket }, raw) => socket.#onNotification(raw);
+    prototype.onSent = ({ socket }, error) => socket.#onSent(error);
+    prototype.onRestart = ({ socket }, handle) =>
+      socket.server.restarted(handle);
+    prototype.onEnd = ({ socket }, error) => socket.#onEnd(error);
   }
 
   /** The socket of an association that a server has accepted. */
-  static accept(handle, server, options) {
-    const { highWaterMark } = options;
-    const socket = new Socket({ highWaterMark }, settings(options));
+  static accept(handle, server, set, onDestroy) {
+    const socket = new Socket(set);
     socket.server = server;
+    socket.#onDestroy = onDestroy;
     socket.#attach(handle);
-    if (options.pauseOnConnect) socket.readableFlowing = false;
-    else socket.read(0);
     return socket;
   }
 
@@ -149,7 +147,8 @@ class Socket extends Duplex {
       family: options.family ?? 0,
       hints: options.hints ?? 0,
     };
-    const socket = new Socket(options, set);
+    const socket = new Socket(set);
+    if (options.signal) addAbortSignal(options.signal, socket);
     if (callback) socket.once('connect', callback);
     if (options.timeout) socket.setTimeout(options.timeout);
     socket.#connect(target, remotes);
@@ -162,7 +161,6 @@ class Socket extends Duplex {
     if (this.destroyed) return; // by its signal
     this.#target = target;
     this.connecting = true;
-    this.#retryUntil = Date.now() + RETRY_FOR;
     if (remotes.length) {
       this.#attempts = [remotes];
       process.nextTick(() => this.#tryNext());
@@ -170,26 +168,28 @@ class Socket extends Duplex {
     }
     const { host, lookup, family, hints } = target;
     lookup(host, { family, hints, all: true }, (error, found, foundFamily) => {
-      if (!this.connecting) return;
-      if (error) {
-        this.emit('lookup', error, undefined, undefined, host);
-        this.destroy(error);
-        return;
-      }
+      if (!this.connecting || this.#attempts.length) return;
       // A function of the user's may not know `all`.
       const all = Array.isArray(found)
         ? found
         : [{ address: found, family: foundFamily }];
+      const failure = error ?? (all.length ? null : notFound(host));
+      if (failure) {
+        this.destroy(failure);
+        this.emit('lookup', failure, undefined, undefined, host);
+        return;
+      }
+      this.#attempts = all.map(({ address }) => [address]);
+      process.nextTick(() => this.#tryNext());
       for (const { address, family } of all) {
         this.emit('lookup', null, address, family, host);
       }
-      this.#attempts = all.map(({ address }) => [address]);
-      this.#tryNext();
     });
   }
 
   #tryNext() {
     if (!this.connecting) return;
+    this.#retryUntil ||= Date.now() + RETRY_FOR;
     const { locals, localPort, port } = this.#target;
     const [remotes] = this.#attempts;
     let handle;
@@ -233,11 +233,14 @@ class Socket extends Duplex {
   #onConnect() {
     this.connecting = false;
     this.#active();
-    this.emit('connect');
-    this.emit('ready');
-    const next = this.#whenConnected;
-    this.#whenConnected = null;
-    if (!this.destroyed) next?.();
+    try {
+      this.emit('connect');
+      if (!this.destroyed) this.emit('ready');
+    } finally {
+      const next = this.#whenConnected;
+      this.#whenConnected = null;
+      if (!this.destroyed) next?.();
+    }
   }
 
   // --------------------------------------------------------------- reading
@@ -248,11 +251,21 @@ class Socket extends Duplex {
     data.unordered = unordered;
     this.bytesRead += data.length;
     this.#waiting += data.length;
+    this.#lengths.push(data.length);
     this.#active();
-    this.push(data);
-    // A flowing stream has handed it on at once.
-    if (this.readableLength === 0) this.#waiting = 0;
-    if (this.#full) this.#setReading(false);
+    try {
+      this.push(this.#encoding ? data.toString(this.#encoding) : data);
+    } finally {
+      this.#count();
+      if (this.#full) this.#setReading(false);
+    }
+  }
+
+  /** Leaves out what was waiting and has been read. */
+  #count() {
+    while (this.#lengths.length > this.readableLength) {
+      this.#waiting -= this.#lengths.shift();
+    }
   }
 
   get #full() {
@@ -275,14 +288,20 @@ class Socket extends Duplex {
   }
 
   read(size) {
-    const data = super.read(size);
-    if (data !== null) {
-      this.#waiting =
-        this.readableLength === 0 ? 0 : this.#waiting - data.length;
+    try {
+      return super.read(size);
+    } finally {
+      this.#count();
       this.#readOn();
       this.#settle();
     }
-    return data;
+  }
+
+  /** Each message becomes a text of its own. */
+  setEncoding(encoding) {
+    if (!Buffer.isEncoding(encoding)) throw unknownEncoding(encoding);
+    this.#encoding = encoding;
+    return this;
   }
 
   #onEnd(error) {
@@ -310,8 +329,8 @@ class Socket extends Duplex {
   #settle() {
     if (!this.#over || this.readableLength > 0) return;
     if (this.#endError) this.destroy(this.#endError);
-    else if (this.#writeError && this.readableEnded) {
-      this.#sent(this.#writeError);
+    else if (this.#writeError) {
+      process.nextTick(() => this.#sent(this.#writeError)); // after 'end'
     }
   }
 
@@ -319,8 +338,18 @@ class Socket extends Duplex {
 
   write(data, encoding, callback) {
     const cb = typeof encoding === 'function' ? encoding : callback;
-    const message = this.#message(data, encoding, data);
-    return super.write(message, cb);
+    let message;
+    try {
+      message = this.#message(data, encoding);
+    } catch (error) {
+      if (this.#pipes === 0) throw error;
+      this.destroy(error); // a pipe's call, which nobody can catch
+      return false;
+    }
+    return super.write(
+      message,
+      cb && ((error) => cb(this.#handed.delete(message) ? null : error)),
+    );
   }
 
   send(data, attributes, callback) {
@@ -329,23 +358,36 @@ class Socket extends Duplex {
     if (typeof (given ?? {}) !== 'object') {
       throw invalidType('attributes', 'of type object', given);
     }
-    const { sid, ppid, unordered, ttl } = given ?? {};
     const bytes = toBuffer(data);
-    const view = ArrayBuffer.isView(bytes)
-      ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-      : bytes;
-    if (view) Object.assign(view, { sid, ppid, unordered, ttl });
-    return this.write(view, cb);
+    if (!Buffer.isBuffer(bytes)) return this.write(bytes, cb);
+    const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    return this.write(withAttributes(view, given ?? {}), cb);
+  }
+
+  end(data, encoding, callback) {
+    const cb = [data, encoding, callback].find((f) => typeof f === 'function');
+    if (typeof data !== 'function' && data !== undefined && data !== null) {
+      this.write(data, typeof encoding === 'string' ? encoding : undefined);
+    }
+    return super.end(cb);
+  }
+
+  setDefaultEncoding(encoding) {
+    super.setDefaultEncoding(encoding);
+    this.#defaultEncoding = encoding;
+    return this;
   }
 
   /** What is to be written, as a Buffer that carries its attributes. */
-  #message(data, encoding, attributes) {
-    const message = toBuffer(data, encoding);
+  #message(data, encoding) {
+    const message = toBuffer(
+      data,
+      typeof encoding === 'string' ? encoding : this.#defaultEncoding,
+    );
     if (!Buffer.isBuffer(message)) return message; // Writable says what is wrong
-    checkAttributes(attributes, () => this.#streams());
+    checkAttributes(data, () => this.#streams());
     if (message !== data && typeof data !== 'string') {
-      const { sid, ppid, unordered, ttl } = data;
-      Object.assign(message, { sid, ppid, unordered, ttl });
+      withAttributes(message, data);
     }
     const max = this.maxSendSize;
     if (max && message.length > max) {
@@ -367,37 +409,44 @@ class Socket extends Duplex {
   }
 
   _write(chunk, _encoding, callback) {
-    this.#send(chunk.length ? elements(chunk) : [], callback);
+    this.#send([chunk], callback);
   }
 
   _writev(chunks, callback) {
-    const messages = chunks.filter(({ chunk }) => chunk.length > 0);
     this.#send(
-      messages.flatMap(({ chunk }) => elements(chunk)),
+      chunks.map(({ chunk }) => chunk),
       callback,
     );
   }
 
-  #send(list, callback) {
-    this.#writing = callback;
+  #send(messages, callback) {
+    if (this.destroyed) {
+      callback(destroyed());
+      return;
+    }
+    this.#writing = { messages, callback };
     if (this.connecting) {
-      this.#whenConnected = () => this.#send(list, callback);
+      this.#whenConnected = () => this.#send(messages, callback);
       return;
     }
     this.#active();
     if (!this.#handle) return; // what ended it is waiting for the reader
-    let all;
     try {
-      all = this.#handle.send(list);
+      const list = messages.filter((data) => data.length).flatMap(elements);
+      if (this.#handle?.send(list)) this.#sent();
     } catch (error) {
       this.#onSent(error);
-      return;
     }
-    if (all) this.#sent();
   }
 
   #onSent(error) {
     this.#active();
+    if (error?.sent) {
+      // Of those written together, these are on their way.
+      const sent = this.#writing.messages.filter((data) => data.length);
+      for (const data of sent.slice(0, error.sent)) this.#handed.add(data);
+    }
+    if (error) delete error.sent;
     if (error?.code === 'EPIPE') {
       this.#writeError = error;
       this.#settle();
@@ -407,9 +456,9 @@ class Socket extends Duplex {
   }
 
   #sent(error) {
-    const callback = this.#writing;
+    const writing = this.#writing;
     this.#writing = null;
-    callback?.(error);
+    writing?.callback(error);
   }
 
   _final(callback) {
@@ -432,6 +481,8 @@ class Socket extends Duplex {
     this.#closeHandle(!this.writableFinished && !this.#over);
     callback(error);
     this.#sent(error ?? destroyed());
+    process.nextTick(() => this.emit('close', Boolean(error)));
+    this.#onDestroy?.();
   }
 
   /** With `reset`, an association that is still there is aborted. */
@@ -460,7 +511,7 @@ class Socket extends Duplex {
   // --------------------------------------------------------------- options
 
   setNoDelay(noDelay = true) {
-    this.#settings.noDelay = noDelay ? 1 : 0;
+    this.#settings.noDelay = noDelay ? 1 : 0; // for attempts to come
     this.#handle?.setNoDelay(Boolean(noDelay));
     return this;
   }
@@ -481,11 +532,14 @@ class Socket extends Duplex {
       throw outOfRange('msecs', 'a non-negative finite number', timeout);
     }
     if (this.destroyed) return this;
-    this.timeout = timeout;
+    this.timeout = Math.min(timeout, TIMEOUT_MAX);
     clearTimeout(this.#timer);
     this.#timer = null;
     if (timeout > 0) {
-      this.#timer = setTimeout(() => this.emit('timeout'), timeout).unref();
+      this.#timer = setTimeout(
+        () => this.emit('timeout'),
+        this.timeout,
+      ).unref();
       if (callback) this.once('timeout', callback);
     } else if (callback) {
       this.removeListener('timeout', callback);
@@ -624,13 +678,15 @@ class Socket extends Duplex {
 
 /** Text and bytes as a Buffer of the same memory; anything else as it is. */
 function toBuffer(data, encoding) {
-  if (typeof data === 'string') {
-    return Buffer.from(data, typeof encoding === 'string' ? encoding : 'utf8');
-  }
-  if (data instanceof Uint8Array && !Buffer.isBuffer(data)) {
-    return Buffer.from(data.buffer, data.byteOffset, data.length);
+  if (typeof data === 'string') return Buffer.from(data, encoding);
+  if (ArrayBuffer.isView(data) && !Buffer.isBuffer(data)) {
+    return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   }
   return data;
+}
+
+function withAttributes(message, { sid, ppid, unordered, ttl }) {
+  return Object.assign(message, { sid, ppid, unordered, ttl });
 }
 
 function connect(...args) {

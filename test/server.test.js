@@ -130,6 +130,11 @@ for (const [name, call, code] of [
   ],
   ['MIS 0', () => createServer({ MIS: 0 }), 'ERR_OUT_OF_RANGE'],
   [
+    'highWaterMark -1',
+    () => createServer({ highWaterMark: -1 }),
+    'ERR_OUT_OF_RANGE',
+  ],
+  [
     'allowHalfOpen',
     () => createServer({ allowHalfOpen: true }),
     'ERR_INVALID_ARG_VALUE',
@@ -413,4 +418,13 @@ test('on :: IPv4 addresses are plain', async (t) => {
       false,
     );
   }
+});
+
+test('listen() after close() forgets the name that was looked up before', async (t) => {
+  const server = t.server().listen(0, 'localhost');
+  server.close();
+  server.listen({ host: '127.0.0.2' });
+  await once(server, 'listening');
+  for (let i = 0; i < 50; i++) await new Promise(setImmediate);
+  assert.equal(server.address().address, '127.0.0.2');
 });

@@ -413,3 +413,33 @@ test('unknown options are ignored, as in node:net', async (t) => {
   const { client } = await pair(t, { foo: 1 }, { bar: 2, keepAlive: true });
   assert.equal(client.readyState, 'open');
 });
+
+test('a lookup that finds nothing fails with ENOTFOUND', async (t) => {
+  const socket = t.connect({
+    host: 'some.name',
+    port: 5000,
+    lookup: (_host, _options, callback) => callback(null, []),
+  });
+  const { code, message } = await failure(socket);
+  assert.deepEqual(
+    [code, message],
+    ['ENOTFOUND', 'getaddrinfo ENOTFOUND some.name'],
+  );
+});
+
+test('a lookup function that calls back twice makes one connection', async (t) => {
+  let connections = 0;
+  const server = await t.listen({}, () => connections++);
+  const socket = t.connect({
+    host: 'some.name',
+    port: server.address().port,
+    lookup: (_host, _options, callback) => {
+      callback(null, '127.0.0.1', 4);
+      callback(null, '127.0.0.1', 4);
+    },
+  });
+  await once(socket, 'connect');
+  socket.resume().end();
+  await once(socket, 'close');
+  assert.equal(connections, 1);
+});

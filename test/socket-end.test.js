@@ -239,3 +239,78 @@ s.sendmsg([b'maintenance'], [(132, SCTP_SNDRCV, info)], 0, address)
   assert.deepEqual(events, ['ECONNRESET', 'close']);
   assert.equal(events.error.reason, 'maintenance');
 });
+
+for (const waiting of [62, 63, 64, 127]) {
+  test(`the end is seen behind ${waiting} waiting messages`, async (t) => {
+    const { client, peer } = await pair(t);
+    const ends = Promise.all([ending(client.resume()), ending(peer.resume())]);
+    for (let i = 0; i < waiting; i++) peer.write('x');
+    client.end();
+    await once(client, 'finish');
+    // All of it waits for one turn of the loop.
+    const { port } = client.address();
+    const until = Date.now() + 2000;
+    while (
+      associations().some((a) => a.localPort === port) &&
+      Date.now() < until
+    );
+    assert.deepEqual(await ends, [graceful, graceful]);
+  });
+}
+
+test('close tells whether there was an error', async (t) => {
+  const { client, peer } = await pair(t);
+  peer.on('error', () => {});
+  const closed = (socket) =>
+    new Promise((resolve) => {
+      socket.on('close', resolve);
+    });
+  const both = Promise.all([closed(client), closed(peer.resume())]);
+  client.destroy();
+  assert.deepEqual(await both, [false, true]);
+});
+
+test('of what was written together, only what was not handed over fails with EPIPE', async (t) => {
+  const { client, peer } = await pair(t);
+  let [sent, failed, received] = [0, 0, 0];
+  client.on('data', () => received++);
+  client.pause();
+  peer.cork();
+  for (let i = 0; i < 400; i++) {
+    peer.write(Buffer.alloc(10_000), (error) => {
+      if (error) failed++;
+      else sent++;
+    });
+  }
+  peer.uncork();
+  await until(() => client.readableLength > 0);
+  const ends = Promise.all([ending(client), ending(peer.resume())]);
+  client.end();
+  await new Promise((resolve) => setImmediate(resolve));
+  client.resume();
+  assert.deepEqual(await ends, [graceful, ['end', 'EPIPE', 'close']]);
+  assert.deepEqual([sent + failed, received], [400, sent]);
+  assert.ok(sent > 0 && failed > 0);
+});
+
+test('end(data) checks its message as write() does', async (t) => {
+  const { client, peer } = await pair(t);
+  const data = (attributes) => Object.assign(Buffer.from('x'), attributes);
+  const { maxSendSize } = client;
+  for (const [message, code] of [
+    [data({ sid: 65536 }), 'ERR_OUT_OF_RANGE'],
+    [data({ sid: '4' }), 'ERR_INVALID_ARG_TYPE'],
+    [Buffer.alloc(maxSendSize + 1), 'ERR_OUT_OF_RANGE'],
+  ]) {
+    assert.throws(() => client.end(message), { code });
+  }
+  const end = ending(client.resume());
+  client.end(Object.assign(new Uint8Array([65]), { sid: 4, ppid: 7 }));
+  const [received] = await messages(peer, 1);
+  assert.deepEqual(
+    [String(received), received.sid, received.ppid],
+    ['A', 4, 7],
+  );
+  assert.equal(client.bytesWritten, 1);
+  assert.deepEqual(await end, graceful);
+});

@@ -4,6 +4,7 @@ const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const { once } = require('node:events');
 const {
+  ending,
   messages,
   open,
   pair,
@@ -342,3 +343,63 @@ test('AsyncLocalStorage keeps the context of connect()', async (t) => {
   });
   assert.equal(seen, 'mine');
 });
+
+test('any view is sent with all of its bytes and no others', async (t) => {
+  const { client, peer } = await pair(t);
+  client.send(new Uint16Array([0x4141, 0x4242]));
+  const bytes = new Uint8Array(Buffer.from('----data----')).buffer;
+  client.send(new DataView(bytes, 4, 4));
+  client.write(new DataView(bytes, 4, 4));
+  client.write(new Float64Array(2));
+  const received = await messages(peer, 4);
+  assert.deepEqual(received.map(String), [
+    'AABB',
+    'data',
+    'data',
+    '\0'.repeat(16),
+  ]);
+});
+
+test('setEncoding makes a text of each message', async (t) => {
+  const { client, peer } = await pair(t);
+  assert.equal(peer.setEncoding('utf8'), peer);
+  assert.throws(() => peer.setEncoding('no'), { code: 'ERR_UNKNOWN_ENCODING' });
+  for (const text of ['one', 'twö', 'three']) client.write(text);
+  await until(() => peer.readableLength === 3);
+  assert.deepEqual(await messages(peer, 3), ['one', 'twö', 'three']);
+});
+
+test('setDefaultEncoding is that of write()', async (t) => {
+  const { client, peer } = await pair(t);
+  client.setDefaultEncoding('hex');
+  client.write('4142');
+  assert.equal(String((await messages(peer, 1))[0]), 'AB');
+});
+
+for (const [name, serverOptions, clientOptions, send] of [
+  [
+    'a stream id that there is not here',
+    { OS: 5 },
+    { OS: 20 },
+    (client) => client.send('x', { sid: 15 }),
+  ],
+  [
+    'another error',
+    {},
+    {},
+    (client, peer) => {
+      peer.emit('data', Object.assign(Buffer.from('x'), { sid: 'wrong' }));
+      client.write('x');
+    },
+  ],
+]) {
+  test(`a pipe back is destroyed by ${name}, not the process`, async (t) => {
+    const { client, peer } = await pair(t, serverOptions, clientOptions);
+    peer.pipe(peer);
+    const end = ending(peer);
+    client.on('error', () => {});
+    send(client, peer);
+    const [code] = await end;
+    assert.match(code, /^ERR_/);
+  });
+}

@@ -186,3 +186,40 @@ test('heartbeats can be turned off', async (t) => {
   socket.setKeepAlive(true, 20);
   await until(() => chunks() > after + 10);
 });
+
+test('the old socket may be destroyed when its successor is announced', async (t) => {
+  const sockets = [];
+  const server = await t.listen(quick, (peer) => {
+    sockets[0]?.destroy();
+    peer.on('error', () => {});
+    sockets.push(peer.resume());
+  });
+  const { port } = server.address();
+  const first = client(t, { port, text: 'first' });
+  await until(() => sockets[0]?.bytesRead > 0);
+  const localPort = sockets[0].remotePort;
+  await vanish(first);
+  client(t, { port, localPort, text: 'second' });
+  await until(() => sockets[1]?.bytesRead > 0);
+  assert.deepEqual(
+    sockets.map((socket) => socket.destroyed),
+    [true, false],
+  );
+});
+
+test('a restart takes the place of its old connection, also at maxConnections', async (t) => {
+  const sockets = [];
+  const server = await t.listen(quick, (peer) => {
+    peer.on('error', () => {});
+    sockets.push(peer.resume());
+  });
+  server.maxConnections = 1;
+  server.on('drop', assert.fail);
+  const { port } = server.address();
+  const first = client(t, { port, text: 'first' });
+  await until(() => sockets[0]?.bytesRead > 0);
+  const localPort = sockets[0].remotePort;
+  await vanish(first);
+  client(t, { port, localPort, text: 'second' });
+  await until(() => sockets[1]?.bytesRead > 0);
+});

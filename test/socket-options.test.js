@@ -250,6 +250,7 @@ test('setTimeout(0) turns it off, and the option timeout sets it', async (t) => 
   const off = t.connect({ host: '127.0.0.1', port, timeout: 20 });
   off.on('timeout', assert.fail);
   off.setTimeout(0);
+  off.setTimeout(2 ** 40); // longer than a timer of Node can be
   const on = t.connect({ host: '127.0.0.1', port, timeout: 20 });
   await once(on, 'timeout');
   for (const value of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
