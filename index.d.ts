@@ -326,7 +326,9 @@ export interface MessageAttributes {
   /** Whether it may overtake others of its stream. @defaultValue `false` */
   unordered?: boolean;
   /**
-   * ms after which it is dropped if it is not sent (RFC 3758); 0: never.
+   * ms after which the kernel drops it if it is not sent (RFC 3758), counted
+   * from when the kernel accepts it, so its callback has succeeded then; an
+   * `SCTP_SEND_FAILED_EVENT` tells. 0: never.
    *
    * @defaultValue 0
    */
@@ -334,7 +336,7 @@ export interface MessageAttributes {
 }
 
 /** A message to write: bytes that may have attributes. */
-export type OutgoingMessage = Uint8Array & MessageAttributes;
+export type OutgoingMessage = NodeJS.ArrayBufferView & MessageAttributes;
 
 /** A message that has arrived, whole. */
 export type IncomingMessage = Buffer &
@@ -415,15 +417,21 @@ interface SocketEvents {
  * One `write()` is one message and one `'data'` is one whole message; the
  * readable side is in object mode. A message that is longer than
  * {@link Socket.maxSendSize}, a stream id that there is not, or another wrong
- * attribute throws `ERR_OUT_OF_RANGE` or `ERR_INVALID_ARG_TYPE` from `write()`
- * and `send()` and destroys nothing. An empty message is a no-op.
+ * attribute throws `ERR_OUT_OF_RANGE` or `ERR_INVALID_ARG_TYPE` from `write()`,
+ * `send()` and `end()` and destroys nothing. Only where a stream is piped into
+ * it, the socket is destroyed with that error, since nobody could catch it.
+ * Before `'connect'` a stream id is checked against `OS` only: where the peer
+ * grants fewer streams, the message fails later, with `EINVAL`, and destroys the
+ * socket. An empty message is a no-op. Callbacks tell that the kernel has the
+ * message, not that the peer has it.
  *
  * `end()` shuts the association down after what was written (RFC 9260 section
  * 9.2); there is no half-close, so the peer's stream ends both ways. What the
  * kernel has accepted by then is delivered, what is still queued fails with
  * `EPIPE`. `destroy()` before `end()` has finished aborts the association (RFC
  * 9260 section 9.1): the peer reads what it has received, then gets one
- * `ECONNRESET`, which carries the reason that its peer gave as `reason`.
+ * `ECONNRESET`, with the text that an ABORT may carry as `reason` (this library
+ * sends none).
  */
 export interface Socket extends Duplex {
   /**
@@ -443,14 +451,24 @@ export interface Socket extends Duplex {
    * Writes one message with attributes of its own; the Buffer is not touched.
    */
   send(
-    data: Uint8Array | string,
+    data: NodeJS.ArrayBufferView | string,
     callback?: (error?: Error | null) => void,
   ): boolean;
   send(
-    data: Uint8Array | string,
+    data: NodeJS.ArrayBufferView | string,
     attributes?: MessageAttributes | null,
     callback?: (error?: Error | null) => void,
   ): boolean;
+  /** Ends after a last message. */
+  end(callback?: () => void): this;
+  end(data: OutgoingMessage | string, callback?: () => void): this;
+  end(
+    data: OutgoingMessage | string,
+    encoding?: BufferEncoding,
+    callback?: () => void,
+  ): this;
+  /** Makes every message a text; stream id and PPID are not seen then. */
+  setEncoding(encoding: BufferEncoding): this;
   read(size?: number): IncomingMessage | null;
   [Symbol.asyncIterator](): NodeJS.AsyncIterator<IncomingMessage>;
 
@@ -460,10 +478,10 @@ export interface Socket extends Duplex {
   resetAndDestroy(): this;
   setNoDelay(noDelay?: boolean): this;
   /**
-   * Turns heartbeats on or off; `initialDelay` is their interval in ms, 0 keeps
+   * Turns heartbeats on or off; `interval` is in ms, 0 keeps
    * it.
    */
-  setKeepAlive(enable?: boolean, initialDelay?: number): this;
+  setKeepAlive(enable?: boolean, interval?: number): this;
   /** Emits `'timeout'` after so many ms without traffic; 0: never. */
   setTimeout(timeout: number, callback?: () => void): this;
   ref(): this;

@@ -38,7 +38,11 @@ function join(host, port, name) {
   const lines = readline.createInterface({ input: process.stdin });
   lines.on('line', (line) => {
     const [room, ...words] = line.split(' ');
-    socket.send(words.join(' '), { sid: Number(room), ppid: TEXT });
+    try {
+      socket.send(words.join(' '), { sid: Number(room), ppid: TEXT });
+    } catch (error) {
+      console.log(error.message); // no such room
+    }
   });
   lines.on('close', () => socket.end());
 }

@@ -3,7 +3,7 @@
 
 const { createServer } = require('sctp-napi');
 
-const [port = '7'] = process.argv.slice(2);
+const [port = '5000'] = process.argv.slice(2);
 const server = createServer((socket) => {
   const peer = `${socket.remoteAddress} ${socket.remotePort}`;
   console.log(`${peer} has connected`);

@@ -15,7 +15,10 @@ const paths = {
 };
 
 if (mode === 'listen') {
-  const server = createServer(paths, (socket) => socket.pipe(socket));
+  const server = createServer(paths, (socket) => {
+    socket.on('error', (error) => console.log(error.message));
+    socket.pipe(socket);
+  });
   server.listen({ port, localAddresses }, () => {
     console.log('listening', server.getLocalAddresses());
   });
@@ -28,6 +31,10 @@ if (mode === 'listen') {
     setInterval(() => socket.write(`message ${++count}`), 500);
   });
   socket.on('data', (data) => console.log(`${data} came back`));
+  socket.on('error', (error) => {
+    console.log(error.message);
+    process.exit(1);
+  });
   socket.on('address-change', ({ address, state }) => {
     console.log(address, state, socket.peerInfoByAddress);
   });

@@ -516,9 +516,9 @@ class Socket extends Duplex {
     return this;
   }
 
-  setKeepAlive(enable = false, initialDelay = 0) {
-    const interval = integer(initialDelay, 'initialDelay', 0, 0xffffffff) ?? 0;
-    this.#keepAlive = [Boolean(enable), interval];
+  setKeepAlive(enable = false, interval = 0) {
+    const ms = integer(interval, 'interval', 0, 0xffffffff) ?? 0;
+    this.#keepAlive = [Boolean(enable), ms];
     this.#handle?.setHeartbeat(...this.#keepAlive);
     return this;
   }
