@@ -27,7 +27,9 @@
  *    then closes a socket that is still open.
  * 3. sd_handle_close() is the only place that calls uv_close() and, in the same
  *    tick and after it, close(fd). It may be called at any time, any number of
- *    times, also inside a callback of the handle.
+ *    times, also inside a callback of the handle. Only where a peer has
+ *    restarted, two handles have one socket, each by its own descriptor; the
+ *    older one then does nothing but close its own.
  * 4. JavaScript that we call may close the handle. After each such call the
  *    state is read again before fd, event mask or peers are touched. The
  *    memory itself stays valid: libuv runs no close callback inside ours.

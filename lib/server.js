@@ -51,17 +51,14 @@ class Server extends EventEmitter {
       integer(options.backlog, 'options.backlog', 0, 0x7fffffff) ?? BACKLOG;
     const host = string(options.host, 'options.host');
     const named = host !== undefined && host !== '' && !isIP(host);
-    const locals = named
-      ? addresses(
-          { localAddresses: options.localAddresses },
-          '',
-          'localAddresses',
-        )
-      : addresses(
-          { ...options, host: host || undefined },
-          'host',
-          'localAddresses',
-        );
+    const locals =
+      named && !options.localAddresses
+        ? []
+        : addresses(
+            { ...options, host: host || undefined },
+            'host',
+            'localAddresses',
+          );
     this.#settings = settings(options);
     this.#abortWith(options.signal);
     if (callback) this.once('listening', callback);

@@ -131,13 +131,10 @@ class Socket extends Duplex {
   static connect(options, callback) {
     const set = settings(options);
     const host = string(options.host, 'options.host') || undefined;
-    const remotes = isIP(host)
-      ? addresses(options, 'host', 'remoteAddresses')
-      : addresses(
-          { remoteAddresses: options.remoteAddresses },
-          '',
-          'remoteAddresses',
-        );
+    const remotes =
+      isIP(host) || options.remoteAddresses
+        ? addresses(options, 'host', 'remoteAddresses')
+        : [];
     const target = {
       host: host ?? 'localhost',
       port: validPort(options.port, 'options.port'),

@@ -119,6 +119,11 @@ for (const [name, call, code] of [
     'ERR_INVALID_ARG_VALUE',
   ],
   [
+    'a name and localAddresses',
+    () => createServer().listen({ host: 'localhost', localAddresses: ['::1'] }),
+    'ERR_INVALID_ARG_VALUE',
+  ],
+  [
     'a function as port',
     () => createServer().listen(Symbol('s')),
     'ERR_INVALID_ARG_TYPE',

@@ -365,6 +365,11 @@ for (const [name, options, code] of [
     'ERR_INVALID_ARG_VALUE',
   ],
   [
+    'a name and remoteAddresses',
+    { port: 1, host: 'localhost', remoteAddresses: ['::1'] },
+    'ERR_INVALID_ARG_VALUE',
+  ],
+  [
     'localAddress and localAddresses',
     { port: 1, localAddress: '::1', localAddresses: ['::1'] },
     'ERR_INVALID_ARG_VALUE',
