@@ -477,7 +477,8 @@ class Socket extends Duplex {
     // After the peer's end the kernel still delivers what it has from here.
     this.#closeHandle(!this.writableFinished && !this.#over);
     callback(error);
-    this.#sent(error ?? destroyed());
+    // What listeners and callbacks throw must not keep the rest from happening.
+    process.nextTick(() => this.#sent(error ?? destroyed()));
     process.nextTick(() => this.emit('close', Boolean(error)));
     this.#onDestroy?.();
   }

@@ -384,6 +384,34 @@ test('a connect listener that throws does not hold back what was written', async
   });
 });
 
+test('a write callback that throws on destroy() is an uncaughtException, and the socket closes', async () => {
+  const result = await runScript(
+    `const OPTIONS = {};${script(`
+    const client = connect(port, '127.0.0.1');
+    const [peer] = await once(server, 'connection');
+    client.on('error', () => {}).pause();
+    let thrown = false;
+    for (let i = 0; i < 200; i++) {
+      peer.write(Buffer.alloc(10000), (error) => {
+        if (!error || thrown) return;
+        thrown = true;
+        throw new Error('mine');
+      });
+    }
+    while (peer.writableLength === 2000000) await new Promise(setImmediate);
+    peer.on('close', () => server.close());
+    server.on('close', () => console.log('closed', errors));
+    peer.destroy();
+    client.resume();`)}`,
+  );
+  assert.deepEqual(result, {
+    code: 0,
+    signal: null,
+    stdout: 'closed 1\n',
+    stderr: '',
+  });
+});
+
 test('removeAllListeners() of a socket does not keep its server from closing', async (t) => {
   const server = await t.listen({}, (peer) => {
     peer.removeAllListeners();
