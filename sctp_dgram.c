@@ -64,6 +64,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <node_api.h>
@@ -82,6 +83,18 @@
 /* Where recvmsg() writes. Longer messages are assembled from pieces; Linux
  * grants a socket about this much by default, so that is rare. */
 #define SD_SLAB (256 * 1024)
+
+/* Messages that are no longer than this together are copied together. Each of
+ * them keeps the memory of all; in Node's pool for small Buffers it is 8 KiB.
+ */
+#define SD_TOGETHER (16 * 1024)
+
+/* Room for the next message, with less of which JavaScript first gets those
+ * that are there. */
+#define SD_ROOM (64 * 1024)
+
+/* Where messages are read to that nobody wants. */
+#define SD_SCRATCH (16 * 1024)
 
 #define SD_RECV_MAX (16 * 1024 * 1024)
 
@@ -124,6 +137,28 @@ struct sd_addrs {
   int family; /* of a socket that has or reaches them all; AF_UNSPEC: none */
 };
 
+/* A message that has been received. sd_deliver_source reads the fields in this
+ * order. */
+struct sd_item {
+  uint32_t start; /* in the batch */
+  uint32_t size;
+  uint32_t span; /* bytes of the messages from here on that JavaScript copies
+                    together; 0: it has a copy of this one */
+  uint32_t sid;  /* of an endpoint: which of its names the peer has */
+  uint32_t ppid; /* of an endpoint: the peer's port */
+  uint32_t unordered;
+};
+
+/* Messages on their way to JavaScript, which sees this memory, too. It counts
+ * `next` up before it hands one over; what is left when somebody throws is
+ * handed over by the next call. */
+struct sd_batch {
+  uint32_t next;
+  uint32_t count;
+  struct sd_item items[SD_DRAIN];
+  _Alignas(max_align_t) char slab[SD_SLAB];
+};
+
 enum sd_class { SD_ENDPOINT, SD_SOCKET, SD_LISTENER, SD_CLASSES };
 
 /* One per N-API environment (main thread, worker, reload). */
@@ -136,7 +171,16 @@ struct sd_env {
   struct sd_handle *handles;      /* not yet closed, newest first */
   struct sd_handle *constructing; /* what a class is to wrap, or NULL */
   bool exiting;                   /* call no JavaScript any more */
-  _Alignas(max_align_t) char slab[SD_SLAB]; /* where recvmsg() writes */
+  struct sd_handle *recent;       /* of sd_this(), or NULL */
+  struct sd_handle *draining;     /* which receives now, or NULL */
+  struct sd_batch *batch;         /* valid until JavaScript is called */
+  size_t used;                    /* bytes of its slab */
+  struct sd_item *group;          /* which has the present span, or NULL */
+  napi_ref batch_bytes;           /* the same as a Buffer */
+  napi_ref batch_words;           /* and as a Uint32Array */
+  napi_ref deliver;               /* the functions of sd_deliver_source */
+  napi_ref bind;
+  char scratch[SD_SCRATCH]; /* for what is thrown away */
 };
 
 enum sd_state {
@@ -154,6 +198,8 @@ struct sd_kind {
   bool collectable; /* by the GC when it is unrefed and dropped */
   void (*on_ready)(struct sd_handle *handle, int events); /* 0: an error */
   void (*on_timer)(struct sd_handle *handle);
+  /* The function for received messages, NULL: an exception. */
+  napi_value (*receiver)(struct sd_handle *handle);
   void (*release)(struct sd_handle *handle); /* what it owns, or NULL */
 };
 
@@ -194,25 +240,37 @@ struct sd_assembly {
 
 /* One per association of an endpoint. */
 struct sd_peer {
-  struct sd_peer *next; /* in the same slot of the table */
+  struct sd_peer *next; /* in the same slot of the table, or the next spare */
   sctp_assoc_t id;
   bool gone;     /* the association had ended when this was made */
   bool skipping; /* the current message is too long, drop its pieces */
+  uint32_t name; /* index of the host in the endpoint's names */
   char host[SD_HOST_MAX];
   uint16_t port;
   struct sd_partial partial;
+};
+
+/* Where a message goes. */
+struct sd_destination {
+  char host[SD_HOST_MAX];
+  int port;
+  union sd_addr addr;
+  bool lasting; /* an interface may get another number, an address not */
 };
 
 /* One per open(). */
 struct sd_endpoint {
   struct sd_handle handle; /* first, so that one is cast to the other */
   napi_ref on_recv;        /* weak: a property of self keeps it alive */
+  napi_ref on_message;     /* weak, as the next: calls onRecv with a message */
+  napi_ref names;          /* hosts of the peers, as strings */
   struct sd_assembly assembly;
-  bool receiving;         /* a drain is running, below us on the stack */
-  struct sd_peer **peers; /* hash table over the association id */
-  size_t slots;           /* a power of two */
+  struct sd_destination to; /* the last one: most often, the next is the same */
+  struct sd_peer **peers;   /* hash table over the association id */
+  size_t slots;             /* a power of two */
   size_t peer_count;
-  struct sd_peer *spare; /* memory for the next new peer */
+  struct sd_peer *spare; /* memory for new peers, one at least to receive */
+  uint32_t name_count;   /* of all peers, the spare ones, too */
 };
 
 /* One per association that was connected or accepted. */
@@ -230,8 +288,9 @@ struct sd_socket {
   int error;    /* which a send met first, so that no receive will */
   struct sd_partial partial;
   struct sd_assembly assembly;
-  napi_ref unsent; /* what send() was given and could not hand over yet */
-  uint32_t next;   /* of these the first */
+  napi_ref unsent;  /* what send() was given and could not hand over yet */
+  uint32_t next;    /* of these the first */
+  size_t batch_max; /* bytes to receive before JavaScript gets them */
   size_t reason_length;
   char reason[256]; /* what the peer gave as the cause of its ABORT */
 };
@@ -240,6 +299,7 @@ struct sd_socket {
 struct sd_listener {
   struct sd_handle handle;
   size_t max_message; /* of the sockets that it accepts */
+  size_t batch_max;   /* the same */
 };
 
 /* Options of a socket. 0: what the kernel has. */
@@ -260,6 +320,7 @@ struct sd_settings {
   uint32_t path_max_retrans;
   uint32_t assoc_max_retrans;
   uint32_t max_message;
+  uint32_t batch_max;
 };
 
 /* What recvmsg() tells beside the data. */
@@ -646,17 +707,16 @@ static ssize_t sd_sys_recv(int fd, char *data, size_t size,
   return n;
 }
 
-/* The TTL is not given here but as the socket's default: as a PR-SCTP policy
- * of the message it would make Linux drop whatever is sent before the
- * handshake with a new peer ends. */
-static ssize_t sd_sys_send(int fd, void *data, size_t size,
-                           union sd_addr *addr) {
-  struct sctp_sndinfo info = {.snd_flags = SCTP_UNORDERED};
-  struct iovec iov = {.iov_base = data, .iov_len = size};
-  int n;
+/* One message of an endpoint. That it is unordered, and its TTL, are defaults
+ * of the socket: as a PR-SCTP policy of the message, the TTL would make Linux
+ * drop whatever is sent before the handshake with a new peer ends. `flags` may
+ * be MSG_MORE. */
+static ssize_t sd_sys_send(int fd, const void *data, size_t size,
+                           const union sd_addr *addr, int flags) {
+  ssize_t n;
   do {
-    n = sctp_sendv(fd, &iov, 1, &addr->sa, 1, &info, sizeof info,
-                   SCTP_SENDV_SNDINFO, 0);
+    n = sendto(fd, data, size, flags | MSG_NOSIGNAL, &addr->sa,
+               sd_addr_length(addr));
   } while (n < 0 && errno == EINTR);
   return n < 0 ? -errno : n;
 }
@@ -711,12 +771,12 @@ static ssize_t sd_sys_send_message(int fd, const struct sd_message *message) {
 /* Throws received messages away: with unread data in the queue, the kernel
  * answers close() with an ABORT and drops what is unsent. Returns what ended
  * it: -EAGAIN when the queue is empty, 0 at its end. */
-static ssize_t sd_sys_discard(int fd, char *slab) {
+static ssize_t sd_sys_discard(int fd, char scratch[SD_SCRATCH]) {
   struct sd_received received;
   ssize_t n = 1;
   int i;
   for (i = 0; i < SD_DISCARD && n > 0; i++)
-    n = sd_sys_recv(fd, slab, SD_SLAB, &received);
+    n = sd_sys_recv(fd, scratch, SD_SCRATCH, &received);
   return n;
 }
 
@@ -771,6 +831,38 @@ static int sd_set_common_options(int fd, int family) {
   };
   size_t count = sizeof options / sizeof *options;
   return sd_set_options(fd, options, family == AF_INET6 ? count : count - 1);
+}
+
+/* -------------------------------------------------------------- Bundling */
+/* With NODELAY each message leaves in a packet of its own. With MSG_MORE it
+ * waits for the next one, so that many share a packet, but it waits also where
+ * no next one comes, or is refused: so it is given only where another follows
+ * that the kernel will take, which it does as long as the send buffer is not
+ * full. */
+
+struct sd_bundle {
+  int fd;
+  long room; /* at least, of the send buffer, as far as has been asked */
+};
+
+static long sd_send_room(int fd) {
+  uint32_t memory[SK_MEMINFO_VARS] = {0};
+  socklen_t length = sizeof memory;
+  if (sd_sys_getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0)
+    return 0;
+  return (long)memory[SK_MEMINFO_SNDBUF] - (long)memory[SK_MEMINFO_WMEM_QUEUED];
+}
+
+/* Whether to send a message with MSG_MORE when `left` follow it. */
+static bool sd_bundle_more(struct sd_bundle *bundle, size_t size, size_t left) {
+  /* More than the kernel charges for it, with the headers of each fragment. */
+  long charge = 4 * (long)size + 2048;
+  if (left == 0)
+    return false;
+  if (bundle->room <= charge)
+    bundle->room = sd_send_room(bundle->fd);
+  bundle->room -= charge;
+  return bundle->room > 0;
 }
 
 /* ---------------------------------------------------- Messages in pieces */
@@ -840,6 +932,8 @@ static void sd_on_handle_closed(struct sd_handle *handle) {
   *handle->link = handle->next;
   if (handle->next)
     handle->next->link = handle->link;
+  if (owner->recent == handle)
+    owner->recent = NULL;
   handle->state = SD_CLOSED;
   sd_handle_maybe_free(handle);
   sd_env_maybe_done(owner);
@@ -1020,8 +1114,10 @@ static void sd_handle_unblock(struct sd_handle *handle) {
 /* The most that a call has. */
 #define SD_ARGUMENTS 5
 
-/* A batch of calls: nextTick and promise callbacks run once, at its end. */
+/* Calls that belong together: nextTick and promise callbacks run once, at their
+ * end. */
 struct sd_calls {
+  bool begun;
   napi_handle_scope handles;
   napi_callback_scope scope;
 };
@@ -1043,27 +1139,34 @@ static void sd_report(struct sd_env *owner, napi_status status) {
 static bool sd_calls_begin(struct sd_handle *handle, struct sd_calls *calls) {
   napi_env env = handle->owner->env;
   napi_value self;
+  calls->begun = false;
   if (handle->owner->exiting ||
       napi_open_handle_scope(env, &calls->handles) != napi_ok)
     return false;
-  if (napi_get_reference_value(env, handle->self, &self) == napi_ok && self &&
+  calls->begun =
+      napi_get_reference_value(env, handle->self, &self) == napi_ok && self &&
       napi_open_callback_scope(env, self, handle->context, &calls->scope) ==
-          napi_ok)
-    return true;
-  napi_close_handle_scope(env, calls->handles);
-  return false;
+          napi_ok;
+  if (!calls->begun)
+    napi_close_handle_scope(env, calls->handles);
+  return calls->begun;
 }
 
 static void sd_calls_end(struct sd_handle *handle, struct sd_calls *calls) {
   struct sd_env *owner = handle->owner;
-  napi_status status = napi_close_callback_scope(owner->env, calls->scope);
+  napi_status status;
+  if (!calls->begun)
+    return;
+  calls->begun = false;
+  status = napi_close_callback_scope(owner->env, calls->scope);
   if (status != napi_ok)
     sd_report(owner, status);
   napi_close_handle_scope(owner->env, calls->handles);
 }
 
-/* Calls `function` within a batch. False: end the batch, since the handle is
- * not open any more, or since an exception has cleared the async context. */
+/* Calls `function`, after sd_calls_begin(). False: make no more of these calls,
+ * since the handle is not open any more, or since an exception has cleared the
+ * async context. */
 static bool sd_call(struct sd_handle *handle, napi_value function, size_t argc,
                     const napi_value *argv) {
   struct sd_env *owner = handle->owner;
@@ -1088,7 +1191,7 @@ static bool sd_call(struct sd_handle *handle, napi_value function, size_t argc,
   return status == napi_ok && handle->state == SD_OPEN && !owner->exiting;
 }
 
-/* Calls a method of the handle's object within a batch, if it has such. */
+/* The same with a method of the handle's object, if it has such. */
 static bool sd_call_method(struct sd_handle *handle, const char *name,
                            size_t argc, const napi_value *argv) {
   napi_env env = handle->owner->env;
@@ -1119,6 +1222,187 @@ static bool sd_tell(struct sd_handle *handle, const char *name, size_t argc,
   if (argc > 0)
     memcpy(all + 1, argv, argc * sizeof *argv);
   return sd_call_method(handle, name, argc + 1, all);
+}
+
+/* --------------------------------------------------------------- Batches */
+/* A call into JavaScript, and each object that is made from here, cost about as
+ * much as a small copy in the kernel. So messages are received into memory that
+ * JavaScript can read, and one call hands over many. */
+
+static napi_status sd_batch_new(struct sd_env *owner) {
+  napi_env env = owner->env;
+  void *data;
+  size_t offset, words = offsetof(struct sd_batch, slab) / sizeof(uint32_t);
+  napi_value bytes, memory, array;
+  napi_status status;
+  if ((status = napi_create_buffer(env, sizeof(struct sd_batch), &data,
+                                   &bytes)) == napi_ok &&
+      (status = napi_get_typedarray_info(env, bytes, NULL, NULL, NULL, &memory,
+                                         &offset)) == napi_ok &&
+      (status = napi_create_typedarray(env, napi_uint32_array, words, memory,
+                                       offset, &array)) == napi_ok &&
+      (status = napi_create_reference(env, bytes, 1, &owner->batch_bytes)) ==
+          napi_ok)
+    status = napi_create_reference(env, array, 1, &owner->batch_words);
+  if (status == napi_ok) {
+    owner->batch = data;
+    owner->batch->next = owner->batch->count = 0;
+  }
+  return status;
+}
+
+/* Finds the memory again after a call into JavaScript, which may have taken it
+ * away. */
+static bool sd_batch_find(struct sd_env *owner) {
+  napi_value bytes;
+  void *data;
+  size_t size;
+  if (napi_get_reference_value(owner->env, owner->batch_bytes, &bytes) !=
+          napi_ok ||
+      napi_get_buffer_info(owner->env, bytes, &data, &size) != napi_ok)
+    return false;
+  owner->batch = data;
+  if (size == sizeof(struct sd_batch))
+    return true;
+  napi_delete_reference(owner->env, owner->batch_bytes);
+  napi_delete_reference(owner->env, owner->batch_words);
+  return sd_batch_new(owner) == napi_ok;
+}
+
+static bool sd_batch_clear(struct sd_env *owner) {
+  if (!sd_batch_find(owner))
+    return false;
+  owner->batch->next = owner->batch->count = 0;
+  owner->used = 0;
+  owner->group = NULL;
+  return true;
+}
+
+/* JavaScript is called for a closed handle no more. */
+static void sd_batch_forget(struct sd_handle *handle) {
+  struct sd_env *owner = handle->owner;
+  if (owner->draining == handle && sd_batch_find(owner))
+    owner->batch->count = 0;
+}
+
+static bool sd_batch_full(const struct sd_env *owner) {
+  return owner->batch->count == SD_DRAIN || SD_SLAB - owner->used < SD_ROOM;
+}
+
+/* Receives behind the messages that are in the batch already. */
+static ssize_t sd_batch_recv(struct sd_handle *handle,
+                             struct sd_received *received) {
+  struct sd_env *owner = handle->owner;
+  return sd_sys_recv(handle->fd, owner->batch->slab + owner->used,
+                     SD_SLAB - owner->used, received);
+}
+
+/* Keeps what was received last, as one more message. */
+static void sd_batch_add(struct sd_env *owner, size_t size, uint32_t sid,
+                         uint32_t ppid, bool unordered) {
+  const size_t align = _Alignof(max_align_t); /* of notifications */
+  struct sd_batch *batch = owner->batch;
+  struct sd_item *item = &batch->items[batch->count++];
+  size_t start = offsetof(struct sd_batch, slab) + owner->used;
+  *item = (struct sd_item){.start = (uint32_t)start,
+                           .size = (uint32_t)size,
+                           .sid = sid,
+                           .ppid = ppid,
+                           .unordered = unordered};
+  owner->used += (size + align - 1) / align * align;
+  if (!owner->group || start + size - owner->group->start > SD_TOGETHER)
+    owner->group = item;
+  owner->group->span = (uint32_t)(start + size - owner->group->start);
+}
+
+/* What hands messages over: deliver() a batch, or the one message in it that is
+ * in a Buffer of its own, to a function; bind() makes this function of onRecv.
+ * In C the same would take four times as long. It is compiled here, so that the
+ * package and the bare binary have the same. Messages that share memory cannot
+ * be transferred to another thread, as Node has it with small Buffers. */
+static const char sd_deliver_source[] =
+    "(({ allocUnsafe, [Symbol.species]: View }, { getBuiltinModule }) => {"
+    "  const { markAsUntransferable } ="
+    "    getBuiltinModule?.('node:worker_threads') ?? {};"
+    "  let memory;"
+    "  let base = 0;"
+    "  function deliver(onMessage, bytes, words, whole) {"
+    "    while (words[0] < words[1]) {"
+    "      const at = 2 + 6 * words[0]++;"
+    "      const start = words[at];"
+    "      const size = words[at + 1];"
+    "      const span = words[at + 2];"
+    "      let data = whole;"
+    "      if (span > 0) {"
+    "        data = allocUnsafe(span);"
+    "        bytes.copy(data, 0, start, start + span);"
+    "        memory = data.buffer;"
+    "        base = data.byteOffset - start;"
+    "        if (span > size) markAsUntransferable?.(memory);"
+    "      }"
+    "      if (data === undefined || span > size) {"
+    "        data = new View(memory, base + start, size);"
+    "      }"
+    "      onMessage(data, words[at + 3], words[at + 4], words[at + 5]);"
+    "    }"
+    "  }"
+    "  const bind = (onRecv, names) => (data, name, port) => {"
+    "    onRecv([data, names[name], port]);"
+    "  };"
+    "  return { deliver, bind };"
+    "})(Buffer, process)";
+
+static bool sd_batch_hand_over(struct sd_handle *handle, napi_value whole) {
+  struct sd_env *owner = handle->owner;
+  napi_env env = owner->env;
+  napi_value deliver, argv[4];
+  argv[0] = handle->kind->receiver(handle);
+  argv[3] = whole;
+  return argv[0] &&
+         napi_get_reference_value(env, owner->deliver, &deliver) == napi_ok &&
+         napi_get_reference_value(env, owner->batch_bytes, &argv[1]) ==
+             napi_ok &&
+         napi_get_reference_value(env, owner->batch_words, &argv[2]) ==
+             napi_ok &&
+         (whole || napi_get_undefined(env, &argv[3]) == napi_ok) &&
+         sd_call(handle, deliver, 4, argv);
+}
+
+/* Hands over what is in the batch, and what is left when somebody throws, and
+ * empties it. False: the handle is not open any more. */
+static bool sd_batch_flush(struct sd_handle *handle, struct sd_calls *calls,
+                           napi_value whole) {
+  struct sd_env *owner = handle->owner;
+  while (owner->batch->next < owner->batch->count) {
+    uint32_t next = owner->batch->next;
+    bool done = sd_batch_hand_over(handle, whole);
+    if (handle->state != SD_OPEN || owner->exiting || !sd_batch_find(owner))
+      return false;
+    if (owner->batch->next == next)
+      owner->batch->next++; /* not even begun: there is no memory */
+    if (done)
+      continue;
+    sd_calls_end(handle, calls);
+    if (!sd_calls_begin(handle, calls))
+      return false;
+  }
+  return sd_batch_clear(owner);
+}
+
+/* Adds a message that was received in pieces, as the only one, and makes the
+ * Buffer to hand it over in. NULL: there is no memory. */
+static napi_value sd_batch_add_whole(struct sd_env *owner,
+                                     const struct sd_partial *message,
+                                     uint32_t sid, uint32_t ppid,
+                                     bool unordered) {
+  napi_value whole, error;
+  if (napi_create_buffer_copy(owner->env, message->length, message->data, NULL,
+                              &whole) != napi_ok) {
+    napi_get_and_clear_last_exception(owner->env, &error);
+    return NULL;
+  }
+  sd_batch_add(owner, 0, sid, ppid, unordered);
+  return whole;
 }
 
 /* ------------------------------------------------------------- Arguments */
@@ -1267,13 +1551,31 @@ static napi_value sd_js_construct(napi_env env, napi_callback_info info) {
   return self;
 }
 
+/* Whether `self` is the object of the handle that was used last: to unwrap an
+ * object, Node-API looks a property up. */
+static bool sd_is_recent(napi_env env, struct sd_env *owner, napi_value self) {
+  napi_value recent;
+  bool same = false;
+  return owner->recent &&
+         napi_get_reference_value(env, owner->recent->self, &recent) ==
+             napi_ok &&
+         recent && napi_strict_equals(env, recent, self, &same) == napi_ok &&
+         same;
+}
+
 /* The class's signature makes sure that `this` is one of its objects. */
 static void *sd_this(napi_env env, napi_callback_info info, size_t argc,
                      napi_value *argv, napi_value *self) {
-  void *handle = NULL;
-  if (napi_get_cb_info(env, info, &argc, argv, self, NULL) == napi_ok &&
-      napi_unwrap(env, *self, &handle) == napi_ok)
-    return handle;
+  void *owner, *handle;
+  if (napi_get_cb_info(env, info, &argc, argv, self, &owner) == napi_ok) {
+    if (sd_is_recent(env, owner, *self))
+      return ((struct sd_env *)owner)->recent;
+    if (napi_unwrap(env, *self, &handle) == napi_ok) {
+      if (((struct sd_handle *)handle)->state == SD_OPEN)
+        ((struct sd_env *)owner)->recent = handle;
+      return handle;
+    }
+  }
   sd_throw_status(env);
   return NULL;
 }
@@ -1370,9 +1672,25 @@ static void sd_peers_grow(struct sd_endpoint *endpoint) {
 /* Makes sure that there is memory for one more peer. Nothing is read from the
  * socket without it, so that no piece of a message goes unaccounted for. */
 static bool sd_peers_reserve(struct sd_endpoint *endpoint) {
+  if (endpoint->spare)
+    return true;
+  endpoint->spare = calloc(1, sizeof *endpoint->spare);
   if (!endpoint->spare)
-    endpoint->spare = calloc(1, sizeof *endpoint->spare);
-  return endpoint->spare != NULL;
+    return false;
+  endpoint->spare->name = endpoint->name_count++;
+  return true;
+}
+
+/* Messages refer to the peer's host as a string that is made once. */
+static bool sd_peer_set_name(struct sd_endpoint *endpoint,
+                             const struct sd_peer *peer) {
+  napi_env env = endpoint->handle.owner->env;
+  napi_value names, host;
+  return napi_get_reference_value(env, endpoint->names, &names) == napi_ok &&
+         names &&
+         napi_create_string_latin1(env, peer->host, NAPI_AUTO_LENGTH, &host) ==
+             napi_ok &&
+         napi_set_element(env, names, peer->name, host) == napi_ok;
 }
 
 /* What the peer is called from now on, whichever of its addresses a packet
@@ -1399,11 +1717,11 @@ static bool sd_peer_name(struct sd_endpoint *endpoint, struct sd_peer *peer,
   sd_addr_unmap(&addr);
   sd_addr_format(&addr, peer->host);
   peer->port = (uint16_t)sd_addr_port(&addr);
-  return true;
+  return sd_peer_set_name(endpoint, peer);
 }
 
-/* The peer of an association, made of the spare one when it is first met.
- * NULL: the association is gone and there is no `from`. */
+/* The peer of an association, made of a spare one when it is first met. NULL:
+ * the association is gone and there is no `from`, or there is no memory. */
 static struct sd_peer *sd_peer_get(struct sd_endpoint *endpoint,
                                    sctp_assoc_t id, const union sd_addr *from) {
   struct sd_peer *peer = sd_peer_find(endpoint, id);
@@ -1414,7 +1732,8 @@ static struct sd_peer *sd_peer_get(struct sd_endpoint *endpoint,
     return NULL;
   sd_peers_grow(endpoint);
   peer = endpoint->spare;
-  endpoint->spare = NULL;
+  endpoint->spare = peer->next;
+  peer->next = NULL;
   *sd_peer_slot(endpoint, id) = peer;
   endpoint->peer_count++;
   return peer;
@@ -1424,16 +1743,22 @@ static void sd_peer_remove(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   *sd_peer_slot(endpoint, peer->id) = peer->next;
   endpoint->peer_count--;
   sd_partial_drop(&endpoint->assembly, &peer->partial);
-  free(peer);
+  peer->gone = peer->skipping = false;
+  peer->next = endpoint->spare;
+  endpoint->spare = peer;
 }
 
 static void sd_peers_free(struct sd_endpoint *endpoint) {
+  struct sd_peer *peer;
   size_t i;
   for (i = 0; i < endpoint->slots; i++)
     while (endpoint->peers[i])
       sd_peer_remove(endpoint, endpoint->peers[i]);
+  while ((peer = endpoint->spare)) {
+    endpoint->spare = peer->next;
+    free(peer);
+  }
   free(endpoint->peers);
-  free(endpoint->spare);
 }
 
 /* ----------------------------------------------- Endpoint: notifications */
@@ -1500,7 +1825,7 @@ static bool sd_endpoint_flushed(struct sd_endpoint *endpoint) {
 /* True: the receive queue is empty. */
 static bool sd_endpoint_discard(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
-  ssize_t n = sd_sys_discard(handle->fd, handle->owner->slab);
+  ssize_t n = sd_sys_discard(handle->fd, handle->owner->scratch);
   /* poll() would report again and again what cannot be read. */
   if (n < 0 && n != -EAGAIN)
     sd_handle_arm(handle, 0);
@@ -1533,28 +1858,30 @@ static void sd_endpoint_start_flush(struct sd_endpoint *endpoint) {
  * flush starts when the drain has ended. */
 static void sd_endpoint_close(struct sd_endpoint *endpoint) {
   endpoint->handle.state = SD_FLUSHING;
-  if (!endpoint->receiving)
+  sd_batch_forget(&endpoint->handle);
+  if (endpoint->handle.owner->draining != &endpoint->handle)
     sd_endpoint_start_flush(endpoint);
 }
 
 /* ----------------------------------------------------- Endpoint: receive */
-/* A result of false ends the drain. What is left then, polling reports. */
 
-static bool sd_deliver(struct sd_endpoint *endpoint, napi_value result) {
-  napi_value on_recv;
-  if (napi_get_reference_value(endpoint->handle.owner->env, endpoint->on_recv,
-                               &on_recv) != napi_ok ||
-      !on_recv)
-    return false;
-  return sd_call(&endpoint->handle, on_recv, 1, &result);
+static napi_value sd_endpoint_receiver(struct sd_handle *handle) {
+  struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
+  napi_value result;
+  SD_CHECK(handle->owner->env,
+           napi_get_reference_value(handle->owner->env, endpoint->on_message,
+                                    &result));
+  return result;
 }
 
-/* `peer` may be NULL, where the error is of no message. */
+/* `peer` may be NULL, where the error is of no message. Errors come after the
+ * messages before them. From here on, a result of false ends the drain. What is
+ * left then, polling reports. */
 static bool sd_deliver_error(struct sd_endpoint *endpoint,
                              const struct sd_peer *peer, int error) {
   napi_env env = endpoint->handle.owner->env;
   char code[64], where[SD_HOST_MAX + 8] = "", why[96] = "", text[256];
-  napi_value string;
+  napi_value string, on_recv;
   uv_err_name_r(error, code, sizeof code);
   if (peer)
     snprintf(where, sizeof where, " %s:%d", peer->host, peer->port);
@@ -1567,72 +1894,88 @@ static bool sd_deliver_error(struct sd_endpoint *endpoint,
   snprintf(text, sizeof text, "recv %s%s%s", code, where, why);
   return napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &string) ==
              napi_ok &&
-         sd_deliver(endpoint, string);
-}
-
-static bool sd_deliver_message(struct sd_endpoint *endpoint,
-                               const struct sd_peer *peer, const char *data,
-                               size_t size) {
-  napi_env env = endpoint->handle.owner->env;
-  napi_value result, buffer, host, port;
-  if (napi_create_buffer_copy(env, size, data, NULL, &buffer) != napi_ok ||
-      napi_create_string_latin1(env, peer->host, NAPI_AUTO_LENGTH, &host) !=
-          napi_ok ||
-      napi_create_uint32(env, peer->port, &port) != napi_ok ||
-      napi_create_array_with_length(env, 3, &result) != napi_ok ||
-      napi_set_element(env, result, 0, buffer) != napi_ok ||
-      napi_set_element(env, result, 1, host) != napi_ok ||
-      napi_set_element(env, result, 2, port) != napi_ok) {
-    napi_get_and_clear_last_exception(env, &result);
-    return sd_deliver_error(endpoint, peer, -ENOBUFS);
-  }
-  return sd_deliver(endpoint, result);
+         napi_get_reference_value(env, endpoint->on_recv, &on_recv) ==
+             napi_ok &&
+         on_recv && sd_call(&endpoint->handle, on_recv, 1, &string);
 }
 
 /* A message that is in pieces, or too long. The pieces of different peers may
  * come interleaved, those of one peer do not. */
-static bool sd_on_piece(struct sd_endpoint *endpoint, struct sd_peer *peer,
-                        const char *data, size_t size, bool last) {
+static bool sd_on_piece(struct sd_endpoint *endpoint, struct sd_calls *calls,
+                        struct sd_peer *peer, const char *data, size_t size,
+                        bool last) {
+  struct sd_env *owner = endpoint->handle.owner;
+  napi_value whole;
   bool go_on = true;
-  int error;
+  int error = 0;
   if (!peer->skipping) {
     error = sd_partial_append(&endpoint->assembly, &peer->partial, data, size);
-    if (error < 0) {
-      peer->skipping = true;
-      sd_partial_drop(&endpoint->assembly, &peer->partial);
-      go_on = sd_deliver_error(endpoint, peer, error);
-    } else if (last) {
-      go_on = sd_deliver_message(endpoint, peer, peer->partial.data,
-                                 peer->partial.length);
-      sd_partial_drop(&endpoint->assembly, &peer->partial);
+    if (error == 0 && last) {
+      whole = sd_batch_add_whole(owner, &peer->partial, peer->name, peer->port,
+                                 true);
+      error = whole ? 0 : -ENOBUFS;
+      go_on = !whole || sd_batch_flush(&endpoint->handle, calls, whole);
     }
+    if (error < 0 || last)
+      sd_partial_drop(&endpoint->assembly, &peer->partial);
+    if (error < 0)
+      go_on = sd_deliver_error(endpoint, peer, error);
   }
-  if (last)
-    peer->skipping = false;
+  peer->skipping = !last && (peer->skipping || error < 0);
   return go_on;
 }
 
-static bool sd_on_data(struct sd_endpoint *endpoint,
-                       const struct sd_received *received, const char *data,
+/* What stands at `offset` in the slab has just been received. */
+static bool sd_on_data(struct sd_endpoint *endpoint, struct sd_calls *calls,
+                       const struct sd_received *received, size_t offset,
                        size_t size) {
-  bool last = received->flags & MSG_EOR, go_on;
+  struct sd_handle *handle = &endpoint->handle;
+  struct sd_env *owner = handle->owner;
+  bool last = received->flags & MSG_EOR, go_on = true;
   struct sd_peer *peer =
       sd_peer_get(endpoint, received->info.rcv_assoc_id, &received->from);
-  if (last && !peer->partial.data && !peer->skipping &&
-      size <= endpoint->assembly.max)
-    go_on = sd_deliver_message(endpoint, peer, data, size);
-  else
-    go_on = sd_on_piece(endpoint, peer, data, size, last);
+  bool short_one = peer && last && !peer->partial.data && !peer->skipping &&
+                   size <= endpoint->assembly.max;
+  if (short_one)
+    sd_batch_add(owner, size, peer->name, peer->port, true);
+  if (!short_one || peer->gone || sd_batch_full(owner))
+    go_on = sd_batch_flush(handle, calls, NULL);
+  if (!peer)
+    return go_on && sd_deliver_error(endpoint, NULL, -ENOBUFS);
+  if (!short_one && go_on)
+    go_on = sd_on_piece(endpoint, calls, peer, owner->batch->slab + offset,
+                        size, last);
   if (last && peer->gone)
     sd_peer_remove(endpoint, peer);
   return go_on;
+}
+
+/* `n` is what recvmsg() returned. */
+static bool sd_endpoint_on_received(struct sd_endpoint *endpoint,
+                                    struct sd_calls *calls,
+                                    const struct sd_received *received,
+                                    ssize_t n) {
+  struct sd_handle *handle = &endpoint->handle;
+  size_t offset = handle->owner->used;
+  if (n >= 0 && !(received->flags & MSG_NOTIFICATION))
+    return sd_on_data(endpoint, calls, received, offset, (size_t)n);
+  if (!sd_batch_flush(handle, calls, NULL))
+    return false;
+  if (n >= 0) {
+    sd_endpoint_on_notification(endpoint, handle->owner->batch->slab + offset,
+                                (size_t)n);
+    return true;
+  }
+  sd_handle_arm(handle, handle->armed & ~UV_READABLE);
+  sd_handle_start_timer(handle, SD_BACKOFF_MS);
+  sd_deliver_error(endpoint, NULL, (int)n);
+  return false;
 }
 
 /* Takes what has arrived, up to the budget; what is left, the poll handle
  * reports again at once. */
 static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
-  char *slab = handle->owner->slab;
   struct sd_received received;
   struct sd_calls calls;
   bool go_on = true;
@@ -1640,49 +1983,85 @@ static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
   int i;
   if (!sd_calls_begin(handle, &calls))
     return;
-  endpoint->receiving = true;
+  handle->owner->draining = handle;
+  go_on = sd_batch_clear(handle->owner);
   for (i = 0; i < SD_DRAIN && go_on; i++) {
-    napi_handle_scope scope;
-    n = sd_peers_reserve(endpoint)
-            ? sd_sys_recv(handle->fd, slab, SD_SLAB, &received)
-            : -ENOMEM;
+    n = sd_peers_reserve(endpoint) ? sd_batch_recv(handle, &received) : -ENOMEM;
     if (n == -EAGAIN)
       break;
-    if (n >= 0 && received.flags & MSG_NOTIFICATION) {
-      sd_endpoint_on_notification(endpoint, slab, (size_t)n);
-      continue;
-    }
-    if (napi_open_handle_scope(handle->owner->env, &scope) != napi_ok)
-      break;
-    if (n >= 0) {
-      go_on = sd_on_data(endpoint, &received, slab, (size_t)n);
-    } else {
-      sd_handle_arm(handle, handle->armed & ~UV_READABLE);
-      sd_handle_start_timer(handle, SD_BACKOFF_MS);
-      sd_deliver_error(endpoint, NULL, (int)n);
-      go_on = false;
-    }
-    napi_close_handle_scope(handle->owner->env, scope);
+    go_on = sd_endpoint_on_received(endpoint, &calls, &received, n);
   }
+  if (go_on)
+    sd_batch_flush(handle, &calls, NULL);
   sd_calls_end(handle, &calls);
-  endpoint->receiving = false;
+  handle->owner->draining = NULL;
   if (handle->state == SD_FLUSHING)
     sd_endpoint_start_flush(endpoint);
 }
 
 /* -------------------------------------------------------- Endpoint: send */
 
-static ssize_t sd_endpoint_send(struct sd_endpoint *endpoint, void *data,
-                                size_t size, union sd_addr *addr) {
-  ssize_t n;
-  if (!sd_addr_reaches(&endpoint->handle.local, addr))
-    return -EAFNOSUPPORT;
-  n = sd_sys_send(endpoint->handle.fd, data, size, addr);
+/* Reads host and port into endpoint->to; false: an exception. */
+static bool sd_arg_destination(napi_env env, struct sd_endpoint *endpoint,
+                               napi_value host, napi_value port) {
+  struct sd_destination *last = &endpoint->to, to;
+  const char *unsendable;
+  double number;
+  if (!sd_arg_host(env, host, "host", to.host) ||
+      !sd_arg_integer(env, port, "port", 1, UINT16_MAX, &number))
+    return false;
+  to.port = (int)number;
+  if (last->lasting && to.port == last->port &&
+      strcmp(to.host, last->host) == 0)
+    return true;
+  if (!sd_arg_address(env, "send", "host", to.host, to.port, &to.addr))
+    return false;
+  unsendable = sd_addr_unsendable(&to.addr);
+  if (unsendable) {
+    sd_throw_range(env, "host", unsendable, to.host);
+    return false;
+  }
+  if (!sd_addr_reaches(&endpoint->handle.local, &to.addr)) {
+    sd_throw_system(env, "send", -EAFNOSUPPORT, to.host, to.port);
+    return false;
+  }
+  to.lasting = !strchr(to.host, '%');
+  *last = to;
+  return true;
+}
+
+static ssize_t sd_endpoint_send(struct sd_endpoint *endpoint, const void *data,
+                                size_t size, int flags) {
+  struct sd_handle *handle = &endpoint->handle;
+  ssize_t n = sd_sys_send(handle->fd, data, size, &endpoint->to.addr, flags);
   if (n == -EAGAIN)
-    sd_handle_block(&endpoint->handle);
+    sd_handle_block(handle);
   else if (n >= 0)
-    endpoint->handle.in_vain = false;
+    handle->in_vain = false;
   return n;
+}
+
+/* Throws what a failed send to endpoint->to is in Node. */
+static void sd_throw_send(napi_env env, const struct sd_endpoint *endpoint,
+                          int error) {
+  sd_throw_system(env, "send", error, endpoint->to.host, endpoint->to.port);
+}
+
+/* Hands over messages until one is refused, bundled (see sd_bundle). Returns
+ * how many were accepted, or why the first was not. */
+static ssize_t sd_endpoint_send_batch(struct sd_endpoint *endpoint,
+                                      const struct iovec *messages,
+                                      size_t count) {
+  struct sd_bundle bundle = {.fd = endpoint->handle.fd};
+  size_t i;
+  for (i = 0; i < count; i++) {
+    bool more = sd_bundle_more(&bundle, messages[i].iov_len, count - i - 1);
+    ssize_t n = sd_endpoint_send(endpoint, messages[i].iov_base,
+                                 messages[i].iov_len, more ? MSG_MORE : 0);
+    if (n < 0)
+      return i > 0 ? (ssize_t)i : n;
+  }
+  return (ssize_t)count;
 }
 
 static void sd_endpoint_call_on_drain(struct sd_endpoint *endpoint) {
@@ -1726,6 +2105,10 @@ static void sd_endpoint_release(struct sd_handle *handle) {
   sd_peers_free(endpoint);
   if (endpoint->on_recv)
     napi_delete_reference(handle->owner->env, endpoint->on_recv);
+  if (endpoint->on_message)
+    napi_delete_reference(handle->owner->env, endpoint->on_message);
+  if (endpoint->names)
+    napi_delete_reference(handle->owner->env, endpoint->names);
 }
 
 static const struct sd_kind sd_endpoint_kind = {
@@ -1733,38 +2116,97 @@ static const struct sd_kind sd_endpoint_kind = {
     .collectable = true,
     .on_ready = sd_endpoint_on_ready,
     .on_timer = sd_endpoint_on_timer,
+    .receiver = sd_endpoint_receiver,
     .release = sd_endpoint_release};
 
 /* ----------------------------------------------------- Endpoint: methods */
 
+static bool sd_arg_message(napi_env env, napi_value value, const char *name,
+                           struct iovec *message) {
+  if (!sd_arg_bytes(env, value, name, &message->iov_base, &message->iov_len))
+    return false;
+  if (message->iov_len > 0)
+    return true;
+  sd_throw_range(env, "buffer.length", ">= 1", "0");
+  return false;
+}
+
 static napi_value sd_js_send(napi_env env, napi_callback_info info) {
   napi_value argv[3], self, result;
-  char host[SD_HOST_MAX];
-  const char *unsendable;
-  union sd_addr addr;
-  double port;
-  void *data;
-  size_t size;
+  struct iovec message;
   ssize_t n;
   struct sd_endpoint *endpoint = sd_this(env, info, 3, argv, &self);
   if (!endpoint || !sd_check_open(env, &endpoint->handle) ||
-      !sd_arg_bytes(env, argv[0], "buffer", &data, &size) ||
-      !sd_arg_host(env, argv[1], "host", host) ||
-      !sd_arg_integer(env, argv[2], "port", 1, UINT16_MAX, &port) ||
-      !sd_arg_address(env, "send", "host", host, (int)port, &addr))
+      !sd_arg_message(env, argv[0], "buffer", &message) ||
+      !sd_arg_destination(env, endpoint, argv[1], argv[2]))
     return NULL;
-  unsendable = sd_addr_unsendable(&addr);
-  if (unsendable) {
-    sd_throw_range(env, "host", unsendable, host);
-    return NULL;
-  }
-  if (size == 0) {
-    sd_throw_range(env, "buffer.length", ">= 1", "0");
-    return NULL;
-  }
-  n = sd_endpoint_send(endpoint, data, size, &addr);
+  n = sd_endpoint_send(endpoint, message.iov_base, message.iov_len, 0);
   if (n < 0) {
-    sd_throw_system(env, "send", (int)n, host, (int)port);
+    sd_throw_send(env, endpoint, (int)n);
+    return NULL;
+  }
+  SD_CHECK(env, napi_create_int64(env, n, &result));
+  return result;
+}
+
+/* Reads an array of messages. Getters among its elements may call anything, so
+ * the memory of the messages is looked up when all elements have been read. */
+static bool sd_read_messages(napi_env env, napi_value array,
+                             napi_value *elements, struct iovec *messages,
+                             uint32_t count) {
+  bool ok = true;
+  uint32_t i;
+  for (i = 0; i < count && ok; i++)
+    ok = napi_get_element(env, array, i, &elements[i]) == napi_ok;
+  if (!ok)
+    sd_throw_status(env);
+  for (i = 0; i < count && ok; i++)
+    ok = sd_arg_message(env, elements[i], "messages", &messages[i]);
+  return ok;
+}
+
+/* NULL: an exception. To be freed. */
+static struct iovec *sd_arg_messages(napi_env env, napi_value array,
+                                     uint32_t *count) {
+  struct iovec *messages;
+  napi_value *elements;
+  if (napi_get_array_length(env, array, count) != napi_ok) {
+    sd_throw_type(env, "messages", "an array", array);
+    return NULL;
+  }
+  messages = calloc((size_t)*count + 1, sizeof *messages);
+  elements = calloc((size_t)*count + 1, sizeof *elements);
+  if (!messages || !elements)
+    sd_throw_system(env, "send", -ENOMEM, NULL, 0);
+  else if (sd_read_messages(env, array, elements, messages, *count)) {
+    free(elements);
+    return messages;
+  }
+  free(elements);
+  free(messages);
+  return NULL;
+}
+
+static napi_value sd_js_send_batch(napi_env env, napi_callback_info info) {
+  napi_value argv[3], self, result;
+  struct sd_endpoint *endpoint = sd_this(env, info, 3, argv, &self);
+  struct iovec *messages;
+  uint32_t count;
+  ssize_t n;
+  if (!endpoint)
+    return NULL;
+  messages = sd_arg_messages(env, argv[0], &count);
+  if (!messages)
+    return NULL;
+  if (!sd_check_open(env, &endpoint->handle) ||
+      !sd_arg_destination(env, endpoint, argv[1], argv[2])) {
+    free(messages);
+    return NULL;
+  }
+  n = sd_endpoint_send_batch(endpoint, messages, count);
+  free(messages);
+  if (n < 0) {
+    sd_throw_send(env, endpoint, (int)n);
     return NULL;
   }
   SD_CHECK(env, napi_create_int64(env, n, &result));
@@ -1842,6 +2284,20 @@ static int sd_endpoint_socket(union sd_addr *addr, const char **syscall) {
   return error;
 }
 
+/* What a drain calls, and where it finds the hosts of peers. */
+static bool sd_endpoint_bind(struct sd_endpoint *endpoint, napi_value object,
+                             napi_value on_recv) {
+  struct sd_env *owner = endpoint->handle.owner;
+  napi_env env = owner->env;
+  napi_value bind, on_message, argv[2] = {on_recv};
+  return napi_create_array(env, &argv[1]) == napi_ok &&
+         napi_get_reference_value(env, owner->bind, &bind) == napi_ok &&
+         napi_call_function(env, bind, bind, 2, argv, &on_message) == napi_ok &&
+         sd_hide(env, object, "onRecv", on_recv, &endpoint->on_recv) &&
+         sd_hide(env, object, "names", argv[1], &endpoint->names) &&
+         sd_hide(env, object, "onMessage", on_message, &endpoint->on_message);
+}
+
 static napi_value sd_endpoint_object(struct sd_endpoint *endpoint,
                                      napi_value on_recv) {
   napi_env env = endpoint->handle.owner->env;
@@ -1854,7 +2310,7 @@ static napi_value sd_endpoint_object(struct sd_endpoint *endpoint,
   if (!object)
     return NULL;
   if (napi_define_properties(env, object, 1, &on_drain) == napi_ok &&
-      sd_hide(env, object, "onRecv", on_recv, &endpoint->on_recv))
+      sd_endpoint_bind(endpoint, object, on_recv))
     return object;
   sd_throw_status(env);
   return NULL;
@@ -1939,6 +2395,7 @@ static const struct {
     {"pathMaxRetrans", offsetof(struct sd_settings, path_max_retrans)},
     {"assocMaxRetrans", offsetof(struct sd_settings, assoc_max_retrans)},
     {"maxMessageSize", offsetof(struct sd_settings, max_message)},
+    {"batchMax", offsetof(struct sd_settings, batch_max)},
 };
 
 /* An object of numbers, of which each may be missing. */
@@ -2118,7 +2575,7 @@ static napi_value sd_local_addresses(napi_env env, int fd, sctp_assoc_t id,
 /* Takes over `fd`. NULL: no memory. */
 static struct sd_socket *sd_socket_new(const struct sd_kind *kind,
                                        struct sd_env *owner, int fd,
-                                       size_t max_message) {
+                                       size_t max_message, size_t batch_max) {
   struct sd_socket *socket = calloc(1, sizeof *socket);
   if (!socket) {
     close(fd);
@@ -2129,6 +2586,7 @@ static struct sd_socket *sd_socket_new(const struct sd_kind *kind,
     return NULL;
   }
   socket->assembly.max = max_message;
+  socket->batch_max = batch_max;
   return socket;
 }
 
@@ -2205,8 +2663,8 @@ static bool sd_socket_on_restart(struct sd_socket *socket) {
   napi_value object = NULL;
   int fd = socket->accepted ? sd_sys_dup(handle->fd) : -1;
   if (fd >= 0)
-    successor =
-        sd_socket_new(handle->kind, handle->owner, fd, socket->assembly.max);
+    successor = sd_socket_new(handle->kind, handle->owner, fd,
+                              socket->assembly.max, socket->batch_max);
   if (successor) {
     successor->remote = socket->remote;
     successor->accepted = successor->up = true;
@@ -2256,36 +2714,43 @@ static bool sd_socket_on_notification(struct sd_socket *socket,
   return go_on;
 }
 
-static bool sd_socket_deliver(struct sd_socket *socket,
-                              const struct sctp_rcvinfo *info, const char *data,
-                              size_t size) {
-  napi_env env = socket->handle.owner->env;
-  napi_value argv[4];
-  if (napi_create_buffer_copy(env, size, data, NULL, &argv[0]) != napi_ok ||
-      napi_create_uint32(env, info->rcv_sid, &argv[1]) != napi_ok ||
-      napi_create_uint32(env, ntohl(info->rcv_ppid), &argv[2]) != napi_ok ||
-      napi_get_boolean(env, info->rcv_flags & SCTP_UNORDERED, &argv[3]) !=
-          napi_ok) {
-    napi_get_and_clear_last_exception(env, &argv[0]);
-    return sd_socket_end(socket, -ENOBUFS);
-  }
-  return sd_tell(&socket->handle, "onMessage", 4, argv);
+static napi_value sd_socket_receiver(struct sd_handle *handle) {
+  napi_env env = handle->owner->env;
+  napi_value self, result;
+  SD_CHECK(env, napi_get_reference_value(env, handle->self, &self));
+  SD_CHECK(env, napi_get_named_property(env, self, "onMessage", &result));
+  return result;
 }
 
-static bool sd_socket_on_data(struct sd_socket *socket,
-                              const struct sd_received *received,
-                              const char *data, size_t size) {
+/* What stands at `offset` in the slab has just been received. */
+static bool sd_socket_on_data(struct sd_socket *socket, struct sd_calls *calls,
+                              const struct sd_received *received, size_t offset,
+                              size_t size) {
+  struct sd_handle *handle = &socket->handle;
+  struct sd_env *owner = handle->owner;
   bool last = received->flags & MSG_EOR, go_on;
+  uint32_t ppid = ntohl(received->info.rcv_ppid);
+  bool unordered = received->info.rcv_flags & SCTP_UNORDERED;
+  napi_value whole;
   int error;
-  if (last && !socket->partial.data && size <= socket->assembly.max)
-    return sd_socket_deliver(socket, &received->info, data, size);
-  error = sd_partial_append(&socket->assembly, &socket->partial, data, size);
+  if (last && !socket->partial.data && size <= socket->assembly.max) {
+    sd_batch_add(owner, size, received->info.rcv_sid, ppid, unordered);
+    return (!sd_batch_full(owner) && owner->used < socket->batch_max) ||
+           sd_batch_flush(handle, calls, NULL);
+  }
+  if (!sd_batch_flush(handle, calls, NULL))
+    return false;
+  error = sd_partial_append(&socket->assembly, &socket->partial,
+                            owner->batch->slab + offset, size);
   if (error < 0)
     return sd_socket_end(socket, error);
   if (!last)
     return true;
-  go_on = sd_socket_deliver(socket, &received->info, socket->partial.data,
-                            socket->partial.length);
+  whole = sd_batch_add_whole(owner, &socket->partial, received->info.rcv_sid,
+                             ppid, unordered);
+  if (!whole)
+    return sd_socket_end(socket, -ENOBUFS);
+  go_on = sd_batch_flush(handle, calls, whole);
   sd_partial_drop(&socket->assembly, &socket->partial);
   return go_on;
 }
@@ -2320,31 +2785,41 @@ static void sd_socket_go_on(struct sd_socket *socket) {
     sd_handle_start_timer(handle, 0);
 }
 
+/* `n` is what recvmsg() returned. */
+static bool sd_socket_on_received(struct sd_socket *socket,
+                                  struct sd_calls *calls,
+                                  const struct sd_received *received,
+                                  ssize_t n) {
+  struct sd_env *owner = socket->handle.owner;
+  size_t offset = owner->used;
+  if (n > 0 && !(received->flags & MSG_NOTIFICATION))
+    return sd_socket_on_data(socket, calls, received, offset, (size_t)n);
+  if (!sd_batch_flush(&socket->handle, calls, NULL))
+    return false;
+  if (n <= 0)
+    return sd_socket_on_empty(socket, (int)n);
+  return sd_socket_on_notification(socket, owner->batch->slab + offset,
+                                   (size_t)n);
+}
+
 /* Takes what has arrived, up to the budget. */
 static void sd_socket_receive(struct sd_socket *socket) {
   struct sd_handle *handle = &socket->handle;
-  char *slab = handle->owner->slab;
   struct sd_received received;
   struct sd_calls calls;
-  bool go_on = true;
-  ssize_t n;
+  bool go_on;
   int i;
   if (!sd_calls_begin(handle, &calls))
     return;
-  for (i = 0; i < SD_DRAIN && go_on && socket->reading && !socket->ended; i++) {
-    napi_handle_scope scope;
-    if (napi_open_handle_scope(handle->owner->env, &scope) != napi_ok)
-      break;
-    n = sd_sys_recv(handle->fd, slab, SD_SLAB, &received);
-    if (n <= 0)
-      go_on = sd_socket_on_empty(socket, (int)n);
-    else if (received.flags & MSG_NOTIFICATION)
-      go_on = sd_socket_on_notification(socket, slab, (size_t)n);
-    else
-      go_on = sd_socket_on_data(socket, &received, slab, (size_t)n);
-    napi_close_handle_scope(handle->owner->env, scope);
-  }
+  handle->owner->draining = handle;
+  go_on = sd_batch_clear(handle->owner);
+  for (i = 0; i < SD_DRAIN && go_on && socket->reading && !socket->ended; i++)
+    go_on = sd_socket_on_received(socket, &calls, &received,
+                                  sd_batch_recv(handle, &received));
+  if (go_on)
+    sd_batch_flush(handle, &calls, NULL);
   sd_calls_end(handle, &calls);
+  handle->owner->draining = NULL;
   sd_socket_go_on(socket);
 }
 
@@ -2493,6 +2968,7 @@ static void sd_socket_release(struct sd_handle *handle) {
 static const struct sd_kind sd_socket_kind = {.class = SD_SOCKET,
                                               .on_ready = sd_socket_on_ready,
                                               .on_timer = sd_socket_on_timer,
+                                              .receiver = sd_socket_receiver,
                                               .release = sd_socket_release};
 
 /* ------------------------------------------------------- Socket: methods */
@@ -2575,8 +3051,9 @@ static napi_value sd_js_socket_close(napi_env env, napi_callback_info info) {
     sd_sys_setsockopt(handle->fd, SOL_SOCKET, SO_LINGER, &linger,
                       sizeof linger);
   else
-    sd_sys_discard(handle->fd, handle->owner->slab);
+    sd_sys_discard(handle->fd, handle->owner->scratch);
   sd_socket_forget_unsent(socket);
+  sd_batch_forget(handle);
   sd_handle_close(handle);
   return NULL;
 }
@@ -2787,7 +3264,8 @@ static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
     sd_throw_addrs(env, "connect", error, &remotes);
     return NULL;
   }
-  socket = sd_socket_new(&sd_socket_kind, owner, fd, settings.max_message);
+  socket = sd_socket_new(&sd_socket_kind, owner, fd, settings.max_message,
+                         settings.batch_max);
   if (!socket) {
     sd_throw_addrs(env, "connect", -ENOMEM, &remotes);
     return NULL;
@@ -2835,8 +3313,8 @@ static bool sd_listener_accept(struct sd_listener *listener) {
   }
   if (fd < 0)
     return false;
-  socket =
-      sd_socket_new(&sd_socket_kind, handle->owner, fd, listener->max_message);
+  socket = sd_socket_new(&sd_socket_kind, handle->owner, fd,
+                         listener->max_message, listener->batch_max);
   if (!socket)
     return true;
   sd_addr_unmap(&remote);
@@ -2942,6 +3420,7 @@ static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
     return NULL;
   }
   listener->max_message = settings.max_message;
+  listener->batch_max = settings.batch_max;
   listener->handle.local = local;
   object = sd_handle_object(&listener->handle);
   if (!object) {
@@ -3307,17 +3786,36 @@ static napi_status sd_find_storage(napi_env env, struct sd_env *owner) {
   return status;
 }
 
+static napi_status sd_compile_deliver(napi_env env, struct sd_env *owner) {
+  napi_value source, functions, function;
+  napi_status status = napi_create_string_utf8(
+      env, sd_deliver_source, sizeof sd_deliver_source - 1, &source);
+  if (status == napi_ok &&
+      (status = napi_run_script(env, source, &functions)) == napi_ok &&
+      (status = napi_get_named_property(env, functions, "deliver",
+                                        &function)) == napi_ok &&
+      (status = napi_create_reference(env, function, 1, &owner->deliver)) ==
+          napi_ok &&
+      (status = napi_get_named_property(env, functions, "bind", &function)) ==
+          napi_ok)
+    status = napi_create_reference(env, function, 1, &owner->bind);
+  return status;
+}
+
 #define SD_METHOD(js_name, function)                                           \
   { .utf8name = js_name, .method = function, .attributes = napi_default_method }
 
 static napi_status sd_define_class(napi_env env, struct sd_env *owner,
                                    enum sd_class which, const char *name,
-                                   const napi_property_descriptor *methods,
+                                   napi_property_descriptor *methods,
                                    size_t count) {
   napi_value class;
-  napi_status status =
-      napi_define_class(env, name, NAPI_AUTO_LENGTH, sd_js_construct, NULL,
-                        count, methods, &class);
+  napi_status status;
+  size_t i;
+  for (i = 0; i < count; i++)
+    methods[i].data = owner; /* for sd_this() */
+  status = napi_define_class(env, name, NAPI_AUTO_LENGTH, sd_js_construct, NULL,
+                             count, methods, &class);
   if (status == napi_ok)
     status = napi_create_reference(env, class, 1, &owner->classes[which]);
   return status;
@@ -3325,11 +3823,9 @@ static napi_status sd_define_class(napi_env env, struct sd_env *owner,
 
 static napi_status sd_define_endpoint(napi_env env, struct sd_env *owner) {
   napi_property_descriptor methods[] = {
-      SD_METHOD("send", sd_js_send),
-      SD_METHOD("close", sd_js_close),
-      SD_METHOD("address", sd_js_address),
-      SD_METHOD("ref", sd_js_ref),
-      SD_METHOD("unref", sd_js_unref),
+      SD_METHOD("send", sd_js_send),   SD_METHOD("sendBatch", sd_js_send_batch),
+      SD_METHOD("close", sd_js_close), SD_METHOD("address", sd_js_address),
+      SD_METHOD("ref", sd_js_ref),     SD_METHOD("unref", sd_js_unref),
       SD_METHOD(NULL, sd_js_close), /* [Symbol.dispose] */
   };
   size_t count = sizeof methods / sizeof *methods;
@@ -3347,7 +3843,7 @@ static napi_status sd_define_endpoint(napi_env env, struct sd_env *owner) {
 }
 
 static napi_status sd_define_socket(napi_env env, struct sd_env *owner) {
-  static const napi_property_descriptor methods[] = {
+  napi_property_descriptor methods[] = {
       SD_METHOD("send", sd_js_socket_send),
       SD_METHOD("setReading", sd_js_socket_set_reading),
       SD_METHOD("shutdown", sd_js_socket_shutdown),
@@ -3368,7 +3864,7 @@ static napi_status sd_define_socket(napi_env env, struct sd_env *owner) {
 }
 
 static napi_status sd_define_listener(napi_env env, struct sd_env *owner) {
-  static const napi_property_descriptor methods[] = {
+  napi_property_descriptor methods[] = {
       SD_METHOD("close", sd_js_listener_close),
       SD_METHOD("address", sd_js_address),
       SD_METHOD("localAddresses", sd_js_listener_local_addresses),
@@ -3414,6 +3910,8 @@ NAPI_MODULE_INIT() {
   }
   SD_CHECK(env, napi_get_uv_event_loop(env, &owner->loop));
   SD_CHECK(env, sd_find_storage(env, owner));
+  SD_CHECK(env, sd_batch_new(owner));
+  SD_CHECK(env, sd_compile_deliver(env, owner));
   SD_CHECK(env, sd_define_endpoint(env, owner));
   SD_CHECK(env, sd_define_socket(env, owner));
   SD_CHECK(env, sd_define_listener(env, owner));

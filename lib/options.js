@@ -101,14 +101,16 @@ function settings(options) {
       options.allowHalfOpen,
     );
   }
+  const highWaterMark =
+    integer(
+      options.highWaterMark,
+      'options.highWaterMark',
+      0,
+      Number.MAX_SAFE_INTEGER,
+    ) ?? getDefaultHighWaterMark(false);
   return {
-    highWaterMark:
-      integer(
-        options.highWaterMark,
-        'options.highWaterMark',
-        0,
-        Number.MAX_SAFE_INTEGER,
-      ) ?? getDefaultHighWaterMark(false),
+    highWaterMark,
+    batchMax: Math.min(highWaterMark, UINT32),
     noDelay: (options.noDelay ?? true) ? 1 : 0,
     ipv6Only: options.ipv6Only ? 1 : 0,
     inStreams: integer(options.MIS, 'options.MIS', 1, UINT16),

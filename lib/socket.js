@@ -110,8 +110,6 @@ class Socket extends Duplex {
   static {
     const prototype = binding.SocketHandle.prototype;
     prototype.onConnect = ({ socket }) => socket.#onConnect();
-    prototype.onMessage = ({ socket }, data, sid, ppid, unordered) =>
-      socket.#onMessage(data, sid, ppid, unordered);
     prototype.onNotification = ({ socket }, raw) => socket.#onNotification(raw);
     prototype.onSent = ({ socket }, error) => socket.#onSent(error);
     prototype.onRestart = ({ socket }, handle) =>
@@ -222,6 +220,8 @@ class Socket extends Duplex {
   #attach(handle) {
     this.#handle = handle;
     handle.socket = this;
+    handle.onMessage = (data, sid, ppid, unordered) =>
+      this.#onMessage(data, sid, ppid, unordered);
     if (this.#unrefed) handle.unref();
     if (this.#keepAlive) handle.setHeartbeat(...this.#keepAlive);
     if (this.#allEvents) handle.setEvents(true);
@@ -245,7 +245,7 @@ class Socket extends Duplex {
   #onMessage(data, sid, ppid, unordered) {
     data.sid = sid;
     data.ppid = ppid;
-    data.unordered = unordered;
+    data.unordered = unordered === 1;
     this.bytesRead += data.length;
     this.#waiting += data.length;
     this.#lengths.push(data.length);
