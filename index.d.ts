@@ -10,7 +10,9 @@ import type { Duplex, Readable } from 'node:stream';
  * What `onRecv` is called with: a whole message and who sent it, or, on
  * failure, a text. `typeof result === 'string'` tells them apart.
  *
- * - `data`: the message, in memory of its own.
+ * - `data`: the message. It is yours to keep and to change. Short messages may
+ *   share an `ArrayBuffer` of at most 16 KiB, as Node's own short Buffers do;
+ *   copy what you keep for long, or hand to another thread.
  * - `host`: the sender's IP address. IPv4 is always in dotted form, also on a
  *   dual-stack endpoint; a link-local address carries its interface
  *   (`fe80::1%eth0`), except, on an endpoint bound to `'::'`, that of a sender
@@ -70,8 +72,32 @@ export interface Endpoint {
   send(buffer: NodeJS.ArrayBufferView, host: string, port: number): number;
 
   /**
-   * Called once when sending can work again after `send` threw `EAGAIN`. Set it
-   * to a function. An exception in it is an `uncaughtException`.
+   * Sends many messages to one peer, each of them as {@link Endpoint.send}
+   * would, but in as few packets as the path allows (bundling, RFC 9260 section
+   * 6.10). For short messages this takes little more than half the time.
+   *
+   * Where the send buffer has no room for all, the first of them are sent: go
+   * on with the others in {@link Endpoint.onDrain}. None of what was sent waits
+   * for that.
+   *
+   * @param messages any number of them, each 1 byte to SO_SNDBUF long.
+   * @returns how many were sent, from the first one on; 0 only for an empty
+   *   array.
+   * @throws what `send` throws, and then nothing was sent: for a wrong argument
+   *   anywhere in `messages`, and where the kernel refuses the first message. A
+   *   later one that it refuses ends the batch before it, and is the first one
+   *   when you go on.
+   */
+  sendBatch(
+    messages: readonly NodeJS.ArrayBufferView[],
+    host: string,
+    port: number,
+  ): number;
+
+  /**
+   * Called once when sending can work again after `send` or `sendBatch` threw
+   * `EAGAIN`, or `sendBatch` sent only some. Set it to a function. An exception
+   * in it is an `uncaughtException`.
    *
    * @defaultValue `null`
    */

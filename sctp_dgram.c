@@ -177,8 +177,8 @@ struct sd_env {
   size_t used;                    /* bytes of its slab */
   struct sd_item *group;          /* which has the present span, or NULL */
   napi_ref batch_bytes;           /* the same as a Buffer */
-  napi_ref batch_words;           /* and as a Uint32Array */
-  napi_ref deliver;               /* the functions of sd_deliver_source */
+  napi_ref use;                   /* the functions of sd_deliver_source */
+  napi_ref deliver;
   napi_ref bind;
   char scratch[SD_SCRATCH]; /* for what is thrown away */
 };
@@ -198,8 +198,6 @@ struct sd_kind {
   bool collectable; /* by the GC when it is unrefed and dropped */
   void (*on_ready)(struct sd_handle *handle, int events); /* 0: an error */
   void (*on_timer)(struct sd_handle *handle);
-  /* The function for received messages, NULL: an exception. */
-  napi_value (*receiver)(struct sd_handle *handle);
   void (*release)(struct sd_handle *handle); /* what it owns, or NULL */
 };
 
@@ -215,6 +213,7 @@ struct sd_handle {
   bool blocked;   /* a send met a full buffer and waits for room */
   bool in_vain;   /* none has worked since there was room last */
   int fd;
+  int singles;    /* drains in a row that found one message */
   int armed;      /* event mask given to uv_poll_start() */
   int uv_handles; /* of poll and timer, those not yet closed */
   uv_poll_t poll;
@@ -222,6 +221,7 @@ struct sd_handle {
   napi_ref self;    /* the JavaScript object */
   napi_async_context context;
   napi_ref run; /* weak, or NULL: calls a function in the first context */
+  napi_ref on_message; /* weak: what deliver() calls */
   union sd_addr local;
 };
 
@@ -262,8 +262,7 @@ struct sd_destination {
 struct sd_endpoint {
   struct sd_handle handle; /* first, so that one is cast to the other */
   napi_ref on_recv;        /* weak: a property of self keeps it alive */
-  napi_ref on_message;     /* weak, as the next: calls onRecv with a message */
-  napi_ref names;          /* hosts of the peers, as strings */
+  napi_ref names;          /* weak, too: hosts of the peers, as strings */
   struct sd_assembly assembly;
   struct sd_destination to; /* the last one: most often, the next is the same */
   struct sd_peer **peers;   /* hash table over the association id */
@@ -721,49 +720,53 @@ static ssize_t sd_sys_send(int fd, const void *data, size_t size,
   return n < 0 ? -errno : n;
 }
 
-struct sd_message {
-  void *data;
-  size_t size;
+/* Of a message of a one-to-one socket. lib/ writes them in this order. */
+struct sd_attributes {
   uint32_t sid;
   uint32_t ppid;
   uint32_t unordered;
   uint32_t ttl; /* ms, 0: none */
 };
 
-/* One message of a one-to-one socket. libsctp would drop MSG_NOSIGNAL. Here the
- * TTL may be a policy, since nothing is sent before the handshake has ended. */
-static ssize_t sd_sys_send_message(int fd, const struct sd_message *message) {
-  struct sctp_sndinfo info = {.snd_sid = (uint16_t)message->sid,
+static void sd_add_cmsg(struct msghdr *header, int type, const void *data,
+                        size_t size) {
+  struct cmsghdr *cmsg;
+  size_t used = header->msg_controllen;
+  header->msg_controllen += CMSG_SPACE(size);
+  cmsg = (struct cmsghdr *)((char *)header->msg_control + used);
+  cmsg->cmsg_level = IPPROTO_SCTP;
+  cmsg->cmsg_type = type;
+  cmsg->cmsg_len = CMSG_LEN(size);
+  memcpy(CMSG_DATA(cmsg), data, size);
+}
+
+/* One message of a one-to-one socket, RFC 6458 sections 5.3.4 and 5.3.7. Here
+ * the TTL may be a policy, since nothing is sent before the handshake has
+ * ended. `flags` may be MSG_MORE. */
+static ssize_t sd_sys_send_with(int fd, const struct iovec *message,
+                                const struct sd_attributes *attributes,
+                                int flags) {
+  static const struct sd_attributes defaults;
+  struct sctp_sndinfo info = {.snd_sid = (uint16_t)attributes->sid,
                               .snd_flags =
-                                  message->unordered ? SCTP_UNORDERED : 0,
-                              .snd_ppid = htonl(message->ppid)};
+                                  attributes->unordered ? SCTP_UNORDERED : 0,
+                              .snd_ppid = htonl(attributes->ppid)};
   struct sctp_prinfo pr = {.pr_policy = SCTP_PR_SCTP_TTL,
-                           .pr_value = message->ttl};
+                           .pr_value = attributes->ttl};
   union {
     struct cmsghdr align;
     char bytes[CMSG_SPACE(sizeof info) + CMSG_SPACE(sizeof pr)];
-  } control = {0};
-  struct iovec iov = {.iov_base = message->data, .iov_len = message->size};
-  struct msghdr header = {.msg_iov = &iov,
+  } control;
+  struct msghdr header = {.msg_iov = (struct iovec *)message,
                           .msg_iovlen = 1,
-                          .msg_control = &control,
-                          .msg_controllen = CMSG_SPACE(sizeof info)};
-  struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+                          .msg_control = &control};
   ssize_t n;
-  cmsg->cmsg_level = IPPROTO_SCTP;
-  cmsg->cmsg_type = SCTP_SNDINFO;
-  cmsg->cmsg_len = CMSG_LEN(sizeof info);
-  memcpy(CMSG_DATA(cmsg), &info, sizeof info);
-  if (message->ttl) {
-    header.msg_controllen = sizeof control.bytes;
-    cmsg = CMSG_NXTHDR(&header, cmsg);
-    cmsg->cmsg_level = IPPROTO_SCTP;
-    cmsg->cmsg_type = SCTP_PRINFO;
-    cmsg->cmsg_len = CMSG_LEN(sizeof pr);
-    memcpy(CMSG_DATA(cmsg), &pr, sizeof pr);
-  }
+  if (memcmp(attributes, &defaults, sizeof defaults) != 0)
+    sd_add_cmsg(&header, SCTP_SNDINFO, &info, sizeof info);
+  if (attributes->ttl)
+    sd_add_cmsg(&header, SCTP_PRINFO, &pr, sizeof pr);
   do {
-    n = sendmsg(fd, &header, MSG_NOSIGNAL);
+    n = sendmsg(fd, &header, flags | MSG_NOSIGNAL);
   } while (n < 0 && errno == EINTR);
   return n < 0 ? -errno : n;
 }
@@ -853,16 +856,17 @@ static long sd_send_room(int fd) {
   return (long)memory[SK_MEMINFO_SNDBUF] - (long)memory[SK_MEMINFO_WMEM_QUEUED];
 }
 
-/* Whether to send a message with MSG_MORE when `left` follow it. */
-static bool sd_bundle_more(struct sd_bundle *bundle, size_t size, size_t left) {
+/* Whether to send a message with MSG_MORE when one of `next` bytes follows it;
+ * 0: none. */
+static bool sd_bundle_more(struct sd_bundle *bundle, size_t size, size_t next) {
   /* More than the kernel charges for it, with the headers of each fragment. */
   long charge = 4 * (long)size + 2048;
-  if (left == 0)
+  if (next == 0)
     return false;
   if (bundle->room <= charge)
     bundle->room = sd_send_room(bundle->fd);
   bundle->room -= charge;
-  return bundle->room > 0;
+  return bundle->room > (long)next; /* nor is that too long for the buffer */
 }
 
 /* ---------------------------------------------------- Messages in pieces */
@@ -929,6 +933,8 @@ static void sd_on_handle_closed(struct sd_handle *handle) {
     napi_delete_reference(owner->env, handle->self);
   if (handle->run)
     napi_delete_reference(owner->env, handle->run);
+  if (handle->on_message)
+    napi_delete_reference(owner->env, handle->on_message);
   *handle->link = handle->next;
   if (handle->next)
     handle->next->link = handle->link;
@@ -1229,21 +1235,65 @@ static bool sd_tell(struct sd_handle *handle, const char *name, size_t argc,
  * much as a small copy in the kernel. So messages are received into memory that
  * JavaScript can read, and one call hands over many. */
 
+/* What hands messages over: deliver() the batch that use() has been given, or
+ * the one message in it that is in a Buffer of its own, to a function; bind()
+ * makes this function of onRecv. In C the same would take four times as long.
+ * It is compiled here, so that the package and the bare binary have the same.
+ * Messages that share memory cannot be transferred to another thread, as Node
+ * has it with small Buffers. */
+static const char sd_deliver_source[] =
+    "(({ allocUnsafe, [Symbol.species]: View }, { getBuiltinModule }) => {"
+    "  const { markAsUntransferable } ="
+    "    getBuiltinModule?.('node:worker_threads') ?? {};"
+    "  let bytes;"
+    "  let words;"
+    "  let memory;"
+    "  let base = 0;"
+    "  function use(newBytes, newWords) {"
+    "    bytes = newBytes;"
+    "    words = newWords;"
+    "  }"
+    "  function deliver(onMessage, whole) {"
+    "    while (words[0] < words[1]) {"
+    "      const at = 2 + 6 * words[0]++;"
+    "      const start = words[at];"
+    "      const size = words[at + 1];"
+    "      const span = words[at + 2];"
+    "      let data = whole;"
+    "      if (span > 0) {"
+    "        data = allocUnsafe(span);"
+    "        bytes.copy(data, 0, start, start + span);"
+    "        memory = data.buffer;"
+    "        base = data.byteOffset - start;"
+    "        if (span > size) markAsUntransferable?.(memory);"
+    "      }"
+    "      if (data === undefined || span > size) {"
+    "        data = new View(memory, base + start, size);"
+    "      }"
+    "      onMessage(data, words[at + 3], words[at + 4], words[at + 5]);"
+    "    }"
+    "  }"
+    "  const bind = (onRecv, names) => (data, name, port) => {"
+    "    onRecv([data, names[name], port]);"
+    "  };"
+    "  return { use, deliver, bind };"
+    "})(Buffer, process)";
+
 static napi_status sd_batch_new(struct sd_env *owner) {
   napi_env env = owner->env;
   void *data;
   size_t offset, words = offsetof(struct sd_batch, slab) / sizeof(uint32_t);
-  napi_value bytes, memory, array;
+  napi_value argv[2], memory, use;
   napi_status status;
   if ((status = napi_create_buffer(env, sizeof(struct sd_batch), &data,
-                                   &bytes)) == napi_ok &&
-      (status = napi_get_typedarray_info(env, bytes, NULL, NULL, NULL, &memory,
-                                         &offset)) == napi_ok &&
+                                   &argv[0])) == napi_ok &&
+      (status = napi_get_typedarray_info(env, argv[0], NULL, NULL, NULL,
+                                         &memory, &offset)) == napi_ok &&
       (status = napi_create_typedarray(env, napi_uint32_array, words, memory,
-                                       offset, &array)) == napi_ok &&
-      (status = napi_create_reference(env, bytes, 1, &owner->batch_bytes)) ==
-          napi_ok)
-    status = napi_create_reference(env, array, 1, &owner->batch_words);
+                                       offset, &argv[1])) == napi_ok &&
+      (status = napi_get_reference_value(env, owner->use, &use)) == napi_ok &&
+      (status = napi_call_function(env, use, use, 2, argv, NULL)) == napi_ok)
+    status = napi_create_reference(env, argv[0], 1, &owner->batch_bytes);
   if (status == napi_ok) {
     owner->batch = data;
     owner->batch->next = owner->batch->count = 0;
@@ -1265,16 +1315,21 @@ static bool sd_batch_find(struct sd_env *owner) {
   if (size == sizeof(struct sd_batch))
     return true;
   napi_delete_reference(owner->env, owner->batch_bytes);
-  napi_delete_reference(owner->env, owner->batch_words);
   return sd_batch_new(owner) == napi_ok;
 }
 
-static bool sd_batch_clear(struct sd_env *owner) {
-  if (!sd_batch_find(owner))
-    return false;
+static void sd_batch_clear(struct sd_env *owner) {
   owner->batch->next = owner->batch->count = 0;
   owner->used = 0;
   owner->group = NULL;
+}
+
+/* To be called before the first of sd_batch_recv(). */
+static bool sd_batch_begin(struct sd_handle *handle) {
+  handle->owner->draining = handle;
+  if (!sd_batch_find(handle->owner))
+    return false;
+  sd_batch_clear(handle->owner);
   return true;
 }
 
@@ -1287,6 +1342,27 @@ static void sd_batch_forget(struct sd_handle *handle) {
 
 static bool sd_batch_full(const struct sd_env *owner) {
   return owner->batch->count == SD_DRAIN || SD_SLAB - owner->used < SD_ROOM;
+}
+
+/* Drains that found one message, until only every such drain looks for a
+ * second.
+ */
+#define SD_SINGLES 8
+
+/* How many messages to look for. Where they come one at a time, looking for the
+ * next costs more than it finds, and polling would report it. */
+static int sd_drain_budget(struct sd_handle *handle) {
+  if (handle->singles < SD_SINGLES || handle->singles++ % SD_SINGLES == 0)
+    return SD_DRAIN;
+  return 1;
+}
+
+/* What has been found, of as many as the budget was. */
+static void sd_drain_found(struct sd_handle *handle, int budget, int found) {
+  if (found > 1)
+    handle->singles = 0;
+  else if (budget > 1 && handle->singles < SD_SINGLES)
+    handle->singles++;
 }
 
 /* Receives behind the messages that are in the batch already. */
@@ -1315,57 +1391,16 @@ static void sd_batch_add(struct sd_env *owner, size_t size, uint32_t sid,
   owner->group->span = (uint32_t)(start + size - owner->group->start);
 }
 
-/* What hands messages over: deliver() a batch, or the one message in it that is
- * in a Buffer of its own, to a function; bind() makes this function of onRecv.
- * In C the same would take four times as long. It is compiled here, so that the
- * package and the bare binary have the same. Messages that share memory cannot
- * be transferred to another thread, as Node has it with small Buffers. */
-static const char sd_deliver_source[] =
-    "(({ allocUnsafe, [Symbol.species]: View }, { getBuiltinModule }) => {"
-    "  const { markAsUntransferable } ="
-    "    getBuiltinModule?.('node:worker_threads') ?? {};"
-    "  let memory;"
-    "  let base = 0;"
-    "  function deliver(onMessage, bytes, words, whole) {"
-    "    while (words[0] < words[1]) {"
-    "      const at = 2 + 6 * words[0]++;"
-    "      const start = words[at];"
-    "      const size = words[at + 1];"
-    "      const span = words[at + 2];"
-    "      let data = whole;"
-    "      if (span > 0) {"
-    "        data = allocUnsafe(span);"
-    "        bytes.copy(data, 0, start, start + span);"
-    "        memory = data.buffer;"
-    "        base = data.byteOffset - start;"
-    "        if (span > size) markAsUntransferable?.(memory);"
-    "      }"
-    "      if (data === undefined || span > size) {"
-    "        data = new View(memory, base + start, size);"
-    "      }"
-    "      onMessage(data, words[at + 3], words[at + 4], words[at + 5]);"
-    "    }"
-    "  }"
-    "  const bind = (onRecv, names) => (data, name, port) => {"
-    "    onRecv([data, names[name], port]);"
-    "  };"
-    "  return { deliver, bind };"
-    "})(Buffer, process)";
-
 static bool sd_batch_hand_over(struct sd_handle *handle, napi_value whole) {
-  struct sd_env *owner = handle->owner;
-  napi_env env = owner->env;
-  napi_value deliver, argv[4];
-  argv[0] = handle->kind->receiver(handle);
-  argv[3] = whole;
-  return argv[0] &&
-         napi_get_reference_value(env, owner->deliver, &deliver) == napi_ok &&
-         napi_get_reference_value(env, owner->batch_bytes, &argv[1]) ==
+  napi_env env = handle->owner->env;
+  napi_value deliver, argv[2];
+  argv[1] = whole;
+  return napi_get_reference_value(env, handle->owner->deliver, &deliver) ==
              napi_ok &&
-         napi_get_reference_value(env, owner->batch_words, &argv[2]) ==
+         napi_get_reference_value(env, handle->on_message, &argv[0]) ==
              napi_ok &&
-         (whole || napi_get_undefined(env, &argv[3]) == napi_ok) &&
-         sd_call(handle, deliver, 4, argv);
+         argv[0] && (whole || napi_get_undefined(env, &argv[1]) == napi_ok) &&
+         sd_call(handle, deliver, 2, argv);
 }
 
 /* Hands over what is in the batch, and what is left when somebody throws, and
@@ -1386,7 +1421,8 @@ static bool sd_batch_flush(struct sd_handle *handle, struct sd_calls *calls,
     if (!sd_calls_begin(handle, calls))
       return false;
   }
-  return sd_batch_clear(owner);
+  sd_batch_clear(owner);
+  return true;
 }
 
 /* Adds a message that was received in pieces, as the only one, and makes the
@@ -1475,6 +1511,33 @@ static bool sd_arg_bytes(napi_env env, napi_value value, const char *name,
     return false;
   }
   return true;
+}
+
+static bool sd_arg_message(napi_env env, napi_value value, const char *name,
+                           struct iovec *message) {
+  if (!sd_arg_bytes(env, value, name, &message->iov_base, &message->iov_len))
+    return false;
+  if (message->iov_len > 0)
+    return true;
+  sd_throw_range(env, "buffer.length", ">= 1", "0");
+  return false;
+}
+
+/* Reads `count` elements of an array from `first` on. Getters among them may
+ * call anything, so the memory of the messages is looked up when all of them
+ * have been read. */
+static bool sd_arg_elements(napi_env env, napi_value array, uint32_t first,
+                            uint32_t count, napi_value *elements,
+                            struct iovec *messages) {
+  bool ok = true;
+  uint32_t i;
+  for (i = 0; i < count && ok; i++)
+    ok = napi_get_element(env, array, first + i, &elements[i]) == napi_ok;
+  if (!ok)
+    sd_throw_status(env);
+  for (i = 0; i < count && ok; i++)
+    ok = sd_arg_message(env, elements[i], "messages", &messages[i]);
+  return ok;
 }
 
 static bool sd_arg_function(napi_env env, napi_value value, const char *name) {
@@ -1865,15 +1928,6 @@ static void sd_endpoint_close(struct sd_endpoint *endpoint) {
 
 /* ----------------------------------------------------- Endpoint: receive */
 
-static napi_value sd_endpoint_receiver(struct sd_handle *handle) {
-  struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
-  napi_value result;
-  SD_CHECK(handle->owner->env,
-           napi_get_reference_value(handle->owner->env, endpoint->on_message,
-                                    &result));
-  return result;
-}
-
 /* `peer` may be NULL, where the error is of no message. Errors come after the
  * messages before them. From here on, a result of false ends the drain. What is
  * left then, polling reports. */
@@ -1978,19 +2032,19 @@ static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
   struct sd_received received;
   struct sd_calls calls;
-  bool go_on = true;
+  int budget = sd_drain_budget(handle), i;
+  bool go_on;
   ssize_t n;
-  int i;
   if (!sd_calls_begin(handle, &calls))
     return;
-  handle->owner->draining = handle;
-  go_on = sd_batch_clear(handle->owner);
-  for (i = 0; i < SD_DRAIN && go_on; i++) {
+  go_on = sd_batch_begin(handle);
+  for (i = 0; i < budget && go_on; i++) {
     n = sd_peers_reserve(endpoint) ? sd_batch_recv(handle, &received) : -ENOMEM;
     if (n == -EAGAIN)
       break;
     go_on = sd_endpoint_on_received(endpoint, &calls, &received, n);
   }
+  sd_drain_found(handle, budget, i);
   if (go_on)
     sd_batch_flush(handle, &calls, NULL);
   sd_calls_end(handle, &calls);
@@ -2055,7 +2109,8 @@ static ssize_t sd_endpoint_send_batch(struct sd_endpoint *endpoint,
   struct sd_bundle bundle = {.fd = endpoint->handle.fd};
   size_t i;
   for (i = 0; i < count; i++) {
-    bool more = sd_bundle_more(&bundle, messages[i].iov_len, count - i - 1);
+    size_t following = i + 1 < count ? messages[i + 1].iov_len : 0;
+    bool more = sd_bundle_more(&bundle, messages[i].iov_len, following);
     ssize_t n = sd_endpoint_send(endpoint, messages[i].iov_base,
                                  messages[i].iov_len, more ? MSG_MORE : 0);
     if (n < 0)
@@ -2105,8 +2160,6 @@ static void sd_endpoint_release(struct sd_handle *handle) {
   sd_peers_free(endpoint);
   if (endpoint->on_recv)
     napi_delete_reference(handle->owner->env, endpoint->on_recv);
-  if (endpoint->on_message)
-    napi_delete_reference(handle->owner->env, endpoint->on_message);
   if (endpoint->names)
     napi_delete_reference(handle->owner->env, endpoint->names);
 }
@@ -2116,20 +2169,9 @@ static const struct sd_kind sd_endpoint_kind = {
     .collectable = true,
     .on_ready = sd_endpoint_on_ready,
     .on_timer = sd_endpoint_on_timer,
-    .receiver = sd_endpoint_receiver,
     .release = sd_endpoint_release};
 
 /* ----------------------------------------------------- Endpoint: methods */
-
-static bool sd_arg_message(napi_env env, napi_value value, const char *name,
-                           struct iovec *message) {
-  if (!sd_arg_bytes(env, value, name, &message->iov_base, &message->iov_len))
-    return false;
-  if (message->iov_len > 0)
-    return true;
-  sd_throw_range(env, "buffer.length", ">= 1", "0");
-  return false;
-}
 
 static napi_value sd_js_send(napi_env env, napi_callback_info info) {
   napi_value argv[3], self, result;
@@ -2149,22 +2191,6 @@ static napi_value sd_js_send(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* Reads an array of messages. Getters among its elements may call anything, so
- * the memory of the messages is looked up when all elements have been read. */
-static bool sd_read_messages(napi_env env, napi_value array,
-                             napi_value *elements, struct iovec *messages,
-                             uint32_t count) {
-  bool ok = true;
-  uint32_t i;
-  for (i = 0; i < count && ok; i++)
-    ok = napi_get_element(env, array, i, &elements[i]) == napi_ok;
-  if (!ok)
-    sd_throw_status(env);
-  for (i = 0; i < count && ok; i++)
-    ok = sd_arg_message(env, elements[i], "messages", &messages[i]);
-  return ok;
-}
-
 /* NULL: an exception. To be freed. */
 static struct iovec *sd_arg_messages(napi_env env, napi_value array,
                                      uint32_t *count) {
@@ -2178,7 +2204,7 @@ static struct iovec *sd_arg_messages(napi_env env, napi_value array,
   elements = calloc((size_t)*count + 1, sizeof *elements);
   if (!messages || !elements)
     sd_throw_system(env, "send", -ENOMEM, NULL, 0);
-  else if (sd_read_messages(env, array, elements, messages, *count)) {
+  else if (sd_arg_elements(env, array, 0, *count, elements, messages)) {
     free(elements);
     return messages;
   }
@@ -2295,7 +2321,8 @@ static bool sd_endpoint_bind(struct sd_endpoint *endpoint, napi_value object,
          napi_call_function(env, bind, bind, 2, argv, &on_message) == napi_ok &&
          sd_hide(env, object, "onRecv", on_recv, &endpoint->on_recv) &&
          sd_hide(env, object, "names", argv[1], &endpoint->names) &&
-         sd_hide(env, object, "onMessage", on_message, &endpoint->on_message);
+         sd_hide(env, object, "onMessage", on_message,
+                 &endpoint->handle.on_message);
 }
 
 static napi_value sd_endpoint_object(struct sd_endpoint *endpoint,
@@ -2714,14 +2741,6 @@ static bool sd_socket_on_notification(struct sd_socket *socket,
   return go_on;
 }
 
-static napi_value sd_socket_receiver(struct sd_handle *handle) {
-  napi_env env = handle->owner->env;
-  napi_value self, result;
-  SD_CHECK(env, napi_get_reference_value(env, handle->self, &self));
-  SD_CHECK(env, napi_get_named_property(env, self, "onMessage", &result));
-  return result;
-}
-
 /* What stands at `offset` in the slab has just been received. */
 static bool sd_socket_on_data(struct sd_socket *socket, struct sd_calls *calls,
                               const struct sd_received *received, size_t offset,
@@ -2807,15 +2826,17 @@ static void sd_socket_receive(struct sd_socket *socket) {
   struct sd_handle *handle = &socket->handle;
   struct sd_received received;
   struct sd_calls calls;
+  int budget = sd_drain_budget(handle), found = 0;
   bool go_on;
-  int i;
   if (!sd_calls_begin(handle, &calls))
     return;
-  handle->owner->draining = handle;
-  go_on = sd_batch_clear(handle->owner);
-  for (i = 0; i < SD_DRAIN && go_on && socket->reading && !socket->ended; i++)
-    go_on = sd_socket_on_received(socket, &calls, &received,
-                                  sd_batch_recv(handle, &received));
+  go_on = sd_batch_begin(handle);
+  while (found < budget && go_on && socket->reading && !socket->ended) {
+    ssize_t n = sd_batch_recv(handle, &received);
+    found += n > 0;
+    go_on = sd_socket_on_received(socket, &calls, &received, n);
+  }
+  sd_drain_found(handle, budget, found);
   if (go_on)
     sd_batch_flush(handle, &calls, NULL);
   sd_calls_end(handle, &calls);
@@ -2824,38 +2845,6 @@ static void sd_socket_receive(struct sd_socket *socket) {
 }
 
 /* ---------------------------------------------------------- Socket: send */
-
-/* Elements of send()'s array for each message: the Buffer and its attributes.
- */
-#define SD_MESSAGE_ELEMENTS 5
-
-/* Reads the message at `index` of send()'s array; false: an exception. */
-static bool sd_message_get(napi_env env, napi_value list, uint32_t index,
-                           struct sd_message *message) {
-  uint32_t *const numbers[] = {&message->sid, &message->ppid,
-                               &message->unordered, &message->ttl};
-  napi_value value;
-  uint32_t i;
-  if (napi_get_element(env, list, index * SD_MESSAGE_ELEMENTS, &value) !=
-      napi_ok) {
-    sd_throw_status(env);
-    return false;
-  }
-  if (!sd_arg_bytes(env, value, "data", &message->data, &message->size))
-    return false;
-  for (i = 0; i < sizeof numbers / sizeof *numbers; i++)
-    if (napi_get_element(env, list, index * SD_MESSAGE_ELEMENTS + 1 + i,
-                         &value) != napi_ok ||
-        napi_get_value_uint32(env, value, numbers[i]) != napi_ok) {
-      sd_throw_type(env, "attributes", "of type number", value);
-      return false;
-    }
-  if (message->sid > UINT16_MAX) {
-    sd_throw_range(env, "sid", "an integer >= 0 && <= 65535", "more");
-    return false;
-  }
-  return true;
-}
 
 /* The association has ended, which a send met first. What is left to read is
  * read before JavaScript hears of it. */
@@ -2870,31 +2859,81 @@ static int sd_socket_on_send_failed(struct sd_socket *socket, int error) {
   return -EPIPE;
 }
 
-/* Hands over messages from socket->next on. Returns 0: all; -EAGAIN: the rest
- * must wait; another error; or 1: an exception. */
-static int sd_socket_send(struct sd_socket *socket, napi_value list) {
+/* Hands over one message. Returns 0; -EAGAIN: it must wait; or another error.
+ */
+static int sd_socket_send(struct sd_socket *socket, const struct iovec *message,
+                          const struct sd_attributes *attributes, bool more) {
   struct sd_handle *handle = &socket->handle;
-  napi_env env = handle->owner->env;
-  struct sd_message message;
-  uint32_t length;
-  ssize_t n;
-  if (napi_get_array_length(env, list, &length) != napi_ok) {
+  ssize_t n =
+      sd_sys_send_with(handle->fd, message, attributes, more ? MSG_MORE : 0);
+  if (n == -EAGAIN || n == -ENOBUFS || n == -ENOMEM) {
+    sd_handle_block(handle);
+    return -EAGAIN;
+  }
+  if (n < 0)
+    return sd_socket_on_send_failed(socket, (int)n);
+  handle->in_vain = false;
+  return 0;
+}
+
+/* Messages that sd_socket_send_list() reads at once. */
+#define SD_CHUNK 64
+
+/* Reads messages from socket->next on, at the most SD_CHUNK, and their
+ * attributes. Returns how many, or -1: an exception. */
+static int sd_socket_read_chunk(napi_env env, napi_value list, uint32_t next,
+                                uint32_t total, struct iovec *messages,
+                                struct sd_attributes *attributes) {
+  napi_value elements[SD_CHUNK], first;
+  uint32_t count = total - next < SD_CHUNK ? total - next : SD_CHUNK;
+  size_t size;
+  void *data;
+  if (!sd_arg_elements(env, list, 1 + next, count, elements, messages))
+    return -1;
+  if (napi_get_element(env, list, 0, &first) != napi_ok) {
+    sd_throw_status(env);
+    return -1;
+  }
+  if (!sd_arg_bytes(env, first, "attributes", &data, &size))
+    return -1;
+  if (size != total * sizeof *attributes) {
+    sd_throw_range(env, "attributes.length", "4 for each message", "another");
+    return -1;
+  }
+  memcpy(attributes, (char *)data + next * sizeof *attributes,
+         count * sizeof *attributes);
+  return (int)count;
+}
+
+/* Hands over messages from socket->next on, bundled. Returns 0: all; -EAGAIN:
+ * the rest must wait; another error; or 1: an exception. */
+static int sd_socket_send_list(struct sd_socket *socket, napi_value list) {
+  napi_env env = socket->handle.owner->env;
+  struct sd_bundle bundle = {.fd = socket->handle.fd};
+  struct sd_attributes attributes[SD_CHUNK];
+  struct iovec messages[SD_CHUNK];
+  uint32_t length, total;
+  int count, i, error = 0;
+  if (napi_get_array_length(env, list, &length) != napi_ok || length == 0) {
     sd_throw_type(env, "messages", "an array", list);
     return 1;
   }
-  for (; socket->next < length / SD_MESSAGE_ELEMENTS; socket->next++) {
-    if (!sd_message_get(env, list, socket->next, &message))
+  total = length - 1;
+  while (error == 0 && socket->next < total) {
+    count = sd_socket_read_chunk(env, list, socket->next, total, messages,
+                                 attributes);
+    /* A getter among the elements may have closed it. */
+    if (count < 0 || socket->handle.state != SD_OPEN)
       return 1;
-    n = sd_sys_send_message(handle->fd, &message);
-    if (n == -EAGAIN || n == -ENOBUFS || n == -ENOMEM) {
-      sd_handle_block(handle);
-      return -EAGAIN;
+    for (i = 0; error == 0 && i < count; i++) {
+      size_t following = i + 1 < count ? messages[i + 1].iov_len : 0;
+      bool more = sd_bundle_more(&bundle, messages[i].iov_len, following);
+      error = sd_socket_send(socket, &messages[i], &attributes[i], more);
+      if (error == 0)
+        socket->next++;
     }
-    if (n < 0)
-      return sd_socket_on_send_failed(socket, (int)n);
-    handle->in_vain = false;
   }
-  return 0;
+  return error;
 }
 
 static void sd_socket_forget_unsent(struct sd_socket *socket) {
@@ -2923,7 +2962,7 @@ static void sd_socket_flush(struct sd_socket *socket) {
   sd_handle_unblock(handle);
   if (socket->unsent &&
       napi_get_reference_value(env, socket->unsent, &list) == napi_ok)
-    result = sd_socket_send(socket, list);
+    result = sd_socket_send_list(socket, list);
   if (result != -EAGAIN) {
     sd_socket_forget_unsent(socket);
     if (result == 1)
@@ -2968,7 +3007,6 @@ static void sd_socket_release(struct sd_handle *handle) {
 static const struct sd_kind sd_socket_kind = {.class = SD_SOCKET,
                                               .on_ready = sd_socket_on_ready,
                                               .on_timer = sd_socket_on_timer,
-                                              .receiver = sd_socket_receiver,
                                               .release = sd_socket_release};
 
 /* ------------------------------------------------------- Socket: methods */
@@ -2980,10 +3018,46 @@ static struct sd_socket *sd_this_socket(napi_env env, napi_callback_info info,
   return socket && sd_check_open(env, &socket->handle) ? socket : NULL;
 }
 
-/* send([data, sid, ppid, unordered, ttl, data, ...]): true if all was handed to
- * the kernel, false if onSent() will tell. */
+/* Returns `sent` to JavaScript, or throws `error`. */
+static napi_value sd_socket_send_result(struct sd_socket *socket, int error) {
+  napi_env env = socket->handle.owner->env;
+  napi_value result;
+  if (error == 0 || error == -EAGAIN) {
+    SD_CHECK(env, napi_get_boolean(env, error == 0, &result));
+    return result;
+  }
+  result = sd_socket_send_error(socket, error);
+  if (!result || napi_throw(env, result) != napi_ok)
+    sd_throw_status(env);
+  return NULL;
+}
+
+/* write(data, sid, ppid, unordered, ttl): true if it was handed to the kernel;
+ * false: it was not, now. The attributes may be left out, all together. */
+static napi_value sd_js_socket_write(napi_env env, napi_callback_info info) {
+  napi_value argv[5];
+  struct sd_socket *socket = sd_this_socket(env, info, 5, argv);
+  struct sd_attributes attributes = {0};
+  uint32_t *const numbers[] = {&attributes.sid, &attributes.ppid,
+                               &attributes.unordered, &attributes.ttl};
+  struct iovec message;
+  bool given;
+  uint32_t i;
+  if (!socket || !sd_arg_message(env, argv[0], "data", &message))
+    return NULL;
+  given = napi_get_value_uint32(env, argv[1], numbers[0]) == napi_ok;
+  for (i = 1; given && i < 4; i++)
+    SD_CHECK(env, napi_get_value_uint32(env, argv[1 + i], numbers[i]));
+  socket->next = 0;
+  return sd_socket_send_result(
+      socket, sd_socket_send(socket, &message, &attributes, false));
+}
+
+/* send([attributes, data, data, ...]), of which the first is a Uint32Array with
+ * struct sd_attributes of each message: true if all was handed to the kernel,
+ * false if onSent() will tell. */
 static napi_value sd_js_socket_send(napi_env env, napi_callback_info info) {
-  napi_value list, result;
+  napi_value list;
   struct sd_socket *socket = sd_this_socket(env, info, 1, &list);
   int error;
   if (!socket)
@@ -2993,19 +3067,31 @@ static napi_value sd_js_socket_send(napi_env env, napi_callback_info info) {
     return NULL;
   }
   socket->next = 0;
-  error = sd_socket_send(socket, list);
+  error = sd_socket_send_list(socket, list);
   if (error == 1)
     return NULL;
-  if (error < 0 && error != -EAGAIN) {
-    result = sd_socket_send_error(socket, error);
-    if (!result || napi_throw(env, result) != napi_ok)
-      sd_throw_status(env);
-    return NULL;
-  }
   if (error == -EAGAIN)
     SD_CHECK(env, napi_create_reference(env, list, 1, &socket->unsent));
-  SD_CHECK(env, napi_get_boolean(env, error == 0, &result));
-  return result;
+  return sd_socket_send_result(socket, error);
+}
+
+/* start(onMessage): called as onMessage(data, sid, ppid, unordered as 0 or 1).
+ */
+static napi_value sd_js_socket_start(napi_env env, napi_callback_info info) {
+  napi_value on_message, self;
+  struct sd_socket *socket = sd_this(env, info, 1, &on_message, &self);
+  struct sd_handle *handle;
+  if (!socket || !sd_check_open(env, &socket->handle) ||
+      !sd_arg_function(env, on_message, "onMessage"))
+    return NULL;
+  handle = &socket->handle;
+  if (handle->on_message) {
+    napi_throw_error(env, "ERR_INVALID_STATE", "start() was called before");
+    return NULL;
+  }
+  if (!sd_hide(env, self, "onMessage", on_message, &handle->on_message))
+    sd_throw_status(env);
+  return NULL;
 }
 
 static napi_value sd_js_socket_set_reading(napi_env env,
@@ -3786,19 +3872,26 @@ static napi_status sd_find_storage(napi_env env, struct sd_env *owner) {
   return status;
 }
 
+static napi_status sd_keep_function(napi_env env, napi_value functions,
+                                    const char *name, napi_ref *reference) {
+  napi_value function;
+  napi_status status = napi_get_named_property(env, functions, name, &function);
+  if (status == napi_ok)
+    status = napi_create_reference(env, function, 1, reference);
+  return status;
+}
+
 static napi_status sd_compile_deliver(napi_env env, struct sd_env *owner) {
-  napi_value source, functions, function;
+  napi_value source, functions;
   napi_status status = napi_create_string_utf8(
       env, sd_deliver_source, sizeof sd_deliver_source - 1, &source);
   if (status == napi_ok &&
       (status = napi_run_script(env, source, &functions)) == napi_ok &&
-      (status = napi_get_named_property(env, functions, "deliver",
-                                        &function)) == napi_ok &&
-      (status = napi_create_reference(env, function, 1, &owner->deliver)) ==
+      (status = sd_keep_function(env, functions, "use", &owner->use)) ==
           napi_ok &&
-      (status = napi_get_named_property(env, functions, "bind", &function)) ==
+      (status = sd_keep_function(env, functions, "bind", &owner->bind)) ==
           napi_ok)
-    status = napi_create_reference(env, function, 1, &owner->bind);
+    status = sd_keep_function(env, functions, "deliver", &owner->deliver);
   return status;
 }
 
@@ -3844,6 +3937,8 @@ static napi_status sd_define_endpoint(napi_env env, struct sd_env *owner) {
 
 static napi_status sd_define_socket(napi_env env, struct sd_env *owner) {
   napi_property_descriptor methods[] = {
+      SD_METHOD("start", sd_js_socket_start),
+      SD_METHOD("write", sd_js_socket_write),
       SD_METHOD("send", sd_js_socket_send),
       SD_METHOD("setReading", sd_js_socket_set_reading),
       SD_METHOD("shutdown", sd_js_socket_shutdown),
@@ -3910,8 +4005,8 @@ NAPI_MODULE_INIT() {
   }
   SD_CHECK(env, napi_get_uv_event_loop(env, &owner->loop));
   SD_CHECK(env, sd_find_storage(env, owner));
-  SD_CHECK(env, sd_batch_new(owner));
   SD_CHECK(env, sd_compile_deliver(env, owner));
+  SD_CHECK(env, sd_batch_new(owner));
   SD_CHECK(env, sd_define_endpoint(env, owner));
   SD_CHECK(env, sd_define_socket(env, owner));
   SD_CHECK(env, sd_define_listener(env, owner));

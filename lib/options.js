@@ -156,6 +156,7 @@ function checkAttributes(attributes, streams) {
   if (unordered !== undefined && typeof unordered !== 'boolean') {
     throw invalidType('unordered', 'of type boolean', unordered);
   }
+  return (sid ?? ppid ?? ttl ?? unordered) !== undefined;
 }
 
 /**

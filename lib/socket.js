@@ -1,5 +1,6 @@
 'use strict';
 
+const { Buffer } = require('node:buffer'); // the global one is a getter
 const dns = require('node:dns');
 const { isIP } = require('node:net');
 const { addAbortSignal, Duplex } = require('node:stream');
@@ -35,14 +36,23 @@ const TIMEOUT_MAX = 2 ** 31 - 1;
 /** Outgoing streams where `OS` asks for no other number: what Linux has. */
 const OUT_STREAMS = 10;
 
-/** The elements that C wants for each message. */
-const elements = (data) => [
-  data,
-  data.sid ?? 0,
-  data.ppid ?? 0,
-  data.unordered ? 1 : 0,
-  data.ttl ?? 0,
-];
+/** What C wants for many messages: their attributes, and then they. */
+function elements(messages) {
+  const attributes = new Uint32Array(4 * messages.length);
+  const list = [attributes];
+  for (const data of messages) {
+    const { length, sid, ppid, unordered, ttl } = data;
+    if (length === 0) continue;
+    const at = 4 * (list.length - 1);
+    if (sid) attributes[at] = sid;
+    if (ppid) attributes[at + 1] = ppid;
+    if (unordered) attributes[at + 2] = 1;
+    if (ttl) attributes[at + 3] = ttl;
+    list.push(data);
+  }
+  list[0] = attributes.subarray(0, 4 * (list.length - 1));
+  return list;
+}
 
 /**
  * One association as a stream: each write() is one message, and so is each
@@ -76,6 +86,7 @@ class Socket extends Duplex {
   #waiting = 0; // bytes of those that nobody has read
   #lengths = []; // of each of those
   #encoding = null; // messages are to be texts
+  #plain = true; // the message of this write() has no attributes
   #writing = null; // the write that C has not finished
   #handed = new Set(); // messages that C sent before another of them failed
   #over = false; // onEnd() was called
@@ -220,8 +231,9 @@ class Socket extends Duplex {
   #attach(handle) {
     this.#handle = handle;
     handle.socket = this;
-    handle.onMessage = (data, sid, ppid, unordered) =>
-      this.#onMessage(data, sid, ppid, unordered);
+    handle.start((data, sid, ppid, unordered) =>
+      this.#onMessage(data, sid, ppid, unordered),
+    );
     if (this.#unrefed) handle.unref();
     if (this.#keepAlive) handle.setHeartbeat(...this.#keepAlive);
     if (this.#allEvents) handle.setEvents(true);
@@ -247,14 +259,15 @@ class Socket extends Duplex {
     data.ppid = ppid;
     data.unordered = unordered === 1;
     this.bytesRead += data.length;
-    this.#waiting += data.length;
-    this.#lengths.push(data.length);
     this.#active();
     try {
       this.push(this.#encoding ? data.toString(this.#encoding) : data);
     } finally {
-      this.#count();
-      if (this.#full) this.#setReading(false);
+      if (this.readableLength > this.#lengths.length) {
+        this.#waiting += data.length;
+        this.#lengths.push(data.length);
+        if (this.#full) this.#setReading(false);
+      }
     }
   }
 
@@ -343,10 +356,37 @@ class Socket extends Duplex {
       this.destroy(error); // a pipe's call, which nobody can catch
       return false;
     }
+    if (Buffer.isBuffer(message) && this.writable) {
+      this.bytesWritten += message.length;
+      if (this.#writeNow(message)) {
+        if (cb) process.nextTick(cb, null);
+        return true;
+      }
+    }
     return super.write(
       message,
       cb && ((error) => cb(this.#handed.delete(message) ? null : error)),
     );
+  }
+
+  /** With nothing to wait for, a message need not go through Writable. */
+  #writeNow(message) {
+    if (
+      !this.#handle ||
+      this.connecting ||
+      this.writableLength > 0 ||
+      this.writableCorked > 0
+    ) {
+      return false;
+    }
+    this.#active();
+    try {
+      return this.#plain && message.length > 0
+        ? this.#handle.write(message)
+        : this.#handOne(message);
+    } catch {
+      return false; // it fails again, where Writable sees it
+    }
   }
 
   send(data, attributes, callback) {
@@ -382,7 +422,7 @@ class Socket extends Duplex {
       typeof encoding === 'string' ? encoding : this.#defaultEncoding,
     );
     if (!Buffer.isBuffer(message)) return message; // Writable says what is wrong
-    checkAttributes(data, () => this.#streams());
+    this.#plain = !checkAttributes(data, () => this.#streams());
     if (message !== data && typeof data !== 'string') {
       withAttributes(message, data);
     }
@@ -394,7 +434,6 @@ class Socket extends Duplex {
         message.length,
       );
     }
-    if (this.writable) this.bytesWritten += message.length;
     return message;
   }
 
@@ -429,11 +468,27 @@ class Socket extends Duplex {
     this.#active();
     if (!this.#handle) return; // what ended it is waiting for the reader
     try {
-      const list = messages.filter((data) => data.length).flatMap(elements);
-      if (this.#handle?.send(list)) this.#sent();
+      if (this.#handOver(messages)) this.#sent();
     } catch (error) {
       this.#onSent(error);
     }
+  }
+
+  /** True: C has sent it; false: there is no room now. */
+  #handOne(data) {
+    const { length, sid, ppid, unordered, ttl } = data;
+    if (length === 0) return true;
+    if (!sid && !ppid && !unordered && !ttl) return this.#handle.write(data);
+    const flag = unordered ? 1 : 0;
+    return this.#handle.write(data, sid ?? 0, ppid ?? 0, flag, ttl ?? 0);
+  }
+
+  /** True: C has sent them all; false: it will call onSent(). */
+  #handOver(messages) {
+    return (
+      (messages.length === 1 && this.#handOne(messages[0])) ||
+      this.#handle.send(elements(messages))
+    );
   }
 
   #onSent(error) {

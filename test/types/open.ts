@@ -23,16 +23,23 @@ const same: typeof open = sctp.open;
 const result: RecvResult = [Buffer.from('x'), '::1', 5000];
 endpoint.send(new Uint8Array(3), '::1', 5000);
 endpoint.send(new DataView(new ArrayBuffer(3)), '::1', 5000);
+const sent: number = endpoint.sendBatch(
+  [Buffer.from('x'), new Uint8Array(3)],
+  '::1',
+  5000,
+);
 endpoint.onDrain = () => {};
 endpoint.onDrain = null;
 const { address, family, port } = endpoint.address();
 const families: 'IPv4' | 'IPv6' = family;
 endpoint.ref().unref().close();
 endpoint[Symbol.dispose]();
-console.log(same, result, address.length, families, port.toFixed());
+console.log(same, result, sent, address.length, families, port.toFixed());
 
 // @ts-expect-error a string is not a message
 endpoint.send('text', '::1', 5000);
+// @ts-expect-error strings are no messages
+endpoint.sendBatch(['text'], '::1', 5000);
 // @ts-expect-error the port is missing
 endpoint.send(Buffer.from('x'), '::1');
 // @ts-expect-error the port is a number

@@ -1,0 +1,78 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { spawn, execFile } = require('node:child_process');
+const { once } = require('node:events');
+const path = require('node:path');
+const { promisify } = require('node:util');
+const { test } = require('./helpers');
+
+const run = promisify(execFile);
+const file = (name) => path.join(__dirname, '..', name);
+const FLOOR = file('build/floor-test');
+const program = (driver) =>
+  driver === 'floor'
+    ? [FLOOR]
+    : [process.execPath, '--expose-gc', file('bench/node.js'), driver];
+
+async function measure(driver, ...args) {
+  const [command, ...first] = program(driver);
+  const { stdout } = await run(command, [...first, ...args]);
+  return JSON.parse(stdout);
+}
+
+/** Starts the one that waits, and gives its port to the other. */
+async function measurePair(driver, server, client, ...args) {
+  const [command, ...first] = program(driver);
+  const child = spawn(command, [...first, server, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = await once(child.stdout, 'data');
+  const { port } = JSON.parse(line);
+  const result = await measure(driver, client, `port=${port}`, ...args);
+  child.kill();
+  await once(child, 'exit');
+  return result;
+}
+
+const positive = ({ slices }) =>
+  assert.ok(slices.length > 0 && slices.every((ns) => ns > 0), String(slices));
+
+const FEW = ['warmup=64', 'count=640'];
+
+test('each program of the benchmark measures what it is asked for', async () => {
+  const flags = [
+    '-std=gnu11',
+    '-O2',
+    '-Wall',
+    '-Wextra',
+    '-Wshadow',
+    '-Werror',
+  ];
+  await run('cc', [...flags, '-o', FLOOR, file('bench/floor.c')]);
+  for (const [driver, ...args] of [
+    ['floor', 'more=64'],
+    ['floor', 'one=1', 'peers=10'],
+    ['open', 'size=16384'],
+    ['open', 'batch=1', 'burst=32'],
+    ['stream', 'peers=10'],
+    ['stream', 'batch=1', 'size=1024'],
+    ['dgram', 'burst=32'],
+    ['net', 'size=65536'],
+  ]) {
+    positive(await measure(driver, 'oneway', ...FEW, ...args));
+  }
+  for (const driver of ['floor', 'open', 'stream', 'dgram', 'net']) {
+    positive(await measurePair(driver, 'pong', 'ping', ...FEW));
+  }
+  positive(await measurePair('floor', 'disconnect', 'connects', 'count=20'));
+  positive(await measurePair('stream', 'disconnect', 'connects', 'count=20'));
+  for (const [driver, what] of [
+    ['open', 'endpoint'],
+    ['stream', 'association'],
+    ['net', 'message'],
+  ]) {
+    const result = await measure(driver, 'memory', `what=${what}`, 'count=100');
+    assert.deepEqual(Object.keys(result), ['count', 'rss', 'kernel']);
+  }
+});
