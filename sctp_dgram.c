@@ -40,10 +40,15 @@
  *    use its peer after a call into JavaScript.
  * 6. What a socket's send() could not hand over stays in its JavaScript array,
  *    which the socket refers to until it is sent, has failed, or is closed.
- * 7. One asynchronous cleanup hook per environment closes all handles and is
+ * 7. A drain, of which only one runs at a time, fills the batch while no
+ *    JavaScript runs, and hands it over. JavaScript may take the batch's memory
+ *    away: it is looked up again after each call. What is in the batch refers
+ *    to peers by index, so it is handed over before peers change; close()
+ *    empties it.
+ * 8. One asynchronous cleanup hook per environment closes all handles and is
  *    removed by the last close callback. From then on, and when a call into
  *    JavaScript fails because the thread is being terminated, none is made.
- * 8. State per environment is its instance data; nothing static is written to.
+ * 9. State per environment is its instance data; nothing static is written to.
  *    A handle is used by its environment's thread only.
  */
 
@@ -213,9 +218,9 @@ struct sd_handle {
   bool blocked;   /* a send met a full buffer and waits for room */
   bool in_vain;   /* none has worked since there was room last */
   int fd;
-  int singles;    /* drains in a row that found one message */
-  int armed;      /* event mask given to uv_poll_start() */
-  int uv_handles; /* of poll and timer, those not yet closed */
+  unsigned singles; /* drains in a row that found one message */
+  int armed;        /* event mask given to uv_poll_start() */
+  int uv_handles;   /* of poll and timer, those not yet closed */
   uv_poll_t poll;
   uv_timer_t timer; /* back-off while open, deadline while flushing */
   napi_ref self;    /* the JavaScript object */
@@ -1344,9 +1349,8 @@ static bool sd_batch_full(const struct sd_env *owner) {
   return owner->batch->count == SD_DRAIN || SD_SLAB - owner->used < SD_ROOM;
 }
 
-/* Drains that found one message, until only every such drain looks for a
- * second.
- */
+/* After so many drains in a row that found no second message, only each so
+ * manieth looks for one. */
 #define SD_SINGLES 8
 
 /* How many messages to look for. Where they come one at a time, looking for the
@@ -1529,15 +1533,19 @@ static bool sd_arg_message(napi_env env, napi_value value, const char *name,
 static bool sd_arg_elements(napi_env env, napi_value array, uint32_t first,
                             uint32_t count, napi_value *elements,
                             struct iovec *messages) {
-  bool ok = true;
   uint32_t i;
-  for (i = 0; i < count && ok; i++)
-    ok = napi_get_element(env, array, first + i, &elements[i]) == napi_ok;
-  if (!ok)
-    sd_throw_status(env);
-  for (i = 0; i < count && ok; i++)
-    ok = sd_arg_message(env, elements[i], "messages", &messages[i]);
-  return ok;
+  for (i = 0; i < count; i++) {
+    if (napi_get_element(env, array, first + i, &elements[i]) != napi_ok) {
+      sd_throw_status(env);
+      return false;
+    }
+    if (!sd_arg_message(env, elements[i], "messages", &messages[i]))
+      return false;
+  }
+  for (i = 0; i < count; i++)
+    if (!sd_arg_message(env, elements[i], "messages", &messages[i]))
+      return false;
+  return true;
 }
 
 static bool sd_arg_function(napi_env env, napi_value value, const char *name) {

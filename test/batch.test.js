@@ -164,12 +164,17 @@ test('a wrong element is an error, and nothing of the batch is sent', async (t) 
     [undefined, type],
     [{ length: 1, 0: good }, type],
     [new Uint8Array(3), type],
+    [Array(3), type],
   ]) {
     assert.throws(() => sender.sendBatch(list, HOST, port), error);
   }
   assert.throws(() => sender.sendBatch([good], 'nobody', port), type);
   assert.throws(() => sender.sendBatch([good], HOST, 0), range);
   assert.throws(() => sender.sendBatch([good], '0.0.0.0', port), range);
+  const endless = new Array(2 ** 32 - 1);
+  assert.throws(() => sender.sendBatch(endless, HOST, port), {
+    code: /^(ERR_INVALID_ARG_TYPE|ENOMEM)$/,
+  });
   assert.equal(sender.sendBatch([], HOST, port), 0);
   sender.send(Buffer.from('last'), HOST, port);
   await until(() => received.length > 0);
