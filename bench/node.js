@@ -67,7 +67,8 @@ function oneway({ listen, connect }) {
   const messages = Array(burst).fill(message);
   const done = measure(wallTime);
   const senders = [];
-  let outstanding = 0; // bytes
+  let outstanding = 0; // bytes: TCP has no messages
+  let arrived = 0; // bytes that are not counted yet
   let next = 0;
 
   function sendOne() {
@@ -91,7 +92,11 @@ function oneway({ listen, connect }) {
 
   function onMessage(data) {
     outstanding -= data.length;
-    done(data.length / size); // TCP has no messages
+    arrived += data.length;
+    if (arrived >= burst * size) {
+      arrived -= burst * size;
+      done(burst);
+    }
     if (outstanding === 0) fill();
   }
 

@@ -38,7 +38,7 @@ const SIZES = [64, 256, 1024, 16384, 65536];
 const rounds = (size) => {
   if (size > 16384) return { burst: 2, warmup: 3000, count: 1000 };
   if (size > 1024) return { burst: 8, warmup: 10000, count: 3000 };
-  return { burst: 64, warmup: 40000, count: 10000 };
+  return { burst: 64, warmup: 60000, count: 20000 };
 };
 
 const scenarios = {
