@@ -84,10 +84,15 @@ const scenarios = {
   ],
 };
 
+/** With batches, V8 takes longer to see what is worth to be compiled. */
+const warmUp = (name, { warmup }) =>
+  warmup * (programs[name].set?.batch ? 4 : 1);
+
 const oneway = (name, set) => ({
   name,
   set,
-  run: () => result(start(name, 'oneway', set)),
+  run: () =>
+    result(start(name, 'oneway', { ...set, warmup: warmUp(name, set) })),
 });
 
 /** Two processes: the first waits for what the second does. */
