@@ -2965,11 +2965,11 @@ static void sd_socket_flush(struct sd_socket *socket) {
   napi_value list, error = NULL;
   struct sd_calls calls;
   int result = 1;
-  if (!sd_calls_begin(handle, &calls))
-    return;
   sd_handle_unblock(handle);
-  if (socket->unsent &&
-      napi_get_reference_value(env, socket->unsent, &list) == napi_ok)
+  /* What write() could not send may have gone with send() since. */
+  if (!socket->unsent || !sd_calls_begin(handle, &calls))
+    return;
+  if (napi_get_reference_value(env, socket->unsent, &list) == napi_ok)
     result = sd_socket_send_list(socket, list);
   if (result != -EAGAIN) {
     sd_socket_forget_unsent(socket);
@@ -3026,7 +3026,7 @@ static struct sd_socket *sd_this_socket(napi_env env, napi_callback_info info,
   return socket && sd_check_open(env, &socket->handle) ? socket : NULL;
 }
 
-/* Returns `sent` to JavaScript, or throws `error`. */
+/* To JavaScript: true, false where it must wait, or `error` is thrown. */
 static napi_value sd_socket_send_result(struct sd_socket *socket, int error) {
   napi_env env = socket->handle.owner->env;
   napi_value result;

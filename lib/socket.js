@@ -379,11 +379,12 @@ class Socket extends Duplex {
     ) {
       return false;
     }
+    if (message.length === 0) return true;
     this.#active();
     try {
-      return this.#plain && message.length > 0
-        ? this.#handle.write(message)
-        : this.#handOne(message);
+      if (this.#plain) return this.#handle.write(message);
+      const { sid = 0, ppid = 0, unordered, ttl = 0 } = message;
+      return this.#handle.write(message, sid, ppid, unordered ? 1 : 0, ttl);
     } catch {
       return false; // it fails again, where Writable sees it
     }
@@ -468,27 +469,10 @@ class Socket extends Duplex {
     this.#active();
     if (!this.#handle) return; // what ended it is waiting for the reader
     try {
-      if (this.#handOver(messages)) this.#sent();
+      if (this.#handle.send(elements(messages))) this.#sent();
     } catch (error) {
       this.#onSent(error);
     }
-  }
-
-  /** True: C has sent it; false: there is no room now. */
-  #handOne(data) {
-    const { length, sid, ppid, unordered, ttl } = data;
-    if (length === 0) return true;
-    if (!sid && !ppid && !unordered && !ttl) return this.#handle.write(data);
-    const flag = unordered ? 1 : 0;
-    return this.#handle.write(data, sid ?? 0, ppid ?? 0, flag, ttl ?? 0);
-  }
-
-  /** True: C has sent them all; false: it will call onSent(). */
-  #handOver(messages) {
-    return (
-      (messages.length === 1 && this.#handOne(messages[0])) ||
-      this.#handle.send(elements(messages))
-    );
   }
 
   #onSent(error) {

@@ -187,13 +187,8 @@ test('heartbeats can be turned off', async (t) => {
   await until(() => chunks() > after + 10);
 });
 
-test('the old socket may be destroyed when its successor is announced', async (t) => {
-  const sockets = [];
-  const server = await t.listen(quick, (peer) => {
-    sockets[0]?.destroy();
-    peer.on('error', () => {});
-    sockets.push(peer.resume());
-  });
+/** A client of the server dies unseen, and comes back from the same port. */
+async function restart(t, server, sockets) {
   const { port } = server.address();
   const first = client(t, { port, text: 'first' });
   await until(() => sockets[0]?.bytesRead > 0);
@@ -201,6 +196,16 @@ test('the old socket may be destroyed when its successor is announced', async (t
   await vanish(first);
   client(t, { port, localPort, text: 'second' });
   await until(() => sockets[1]?.bytesRead > 0);
+}
+
+test('the old socket may be destroyed when its successor is announced', async (t) => {
+  const sockets = [];
+  const server = await t.listen(quick, (peer) => {
+    sockets[0]?.destroy();
+    peer.on('error', () => {});
+    sockets.push(peer.resume());
+  });
+  await restart(t, server, sockets);
   assert.deepEqual(
     sockets.map((socket) => socket.destroyed),
     [true, false],
@@ -215,11 +220,5 @@ test('a restart takes the place of its old connection, also at maxConnections', 
   });
   server.maxConnections = 1;
   server.on('drop', assert.fail);
-  const { port } = server.address();
-  const first = client(t, { port, text: 'first' });
-  await until(() => sockets[0]?.bytesRead > 0);
-  const localPort = sockets[0].remotePort;
-  await vanish(first);
-  client(t, { port, localPort, text: 'second' });
-  await until(() => sockets[1]?.bytesRead > 0);
+  await restart(t, server, sockets);
 });
