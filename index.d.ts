@@ -33,6 +33,17 @@ import type { Duplex, Readable } from 'node:stream';
  */
 export type RecvResult = [data: Buffer, host: string, port: number] | string;
 
+/** Why a peer went down. */
+export interface PeerError extends Error {
+  code: 'ECONNREFUSED' | 'ETIMEDOUT' | 'ECONNRESET';
+  errno: number;
+  syscall: 'send';
+  address: string;
+  port: number;
+  /** What the peer gave as the cause of its ABORT. */
+  reason?: string;
+}
+
 /** A one-to-many SCTP endpoint, made by {@link open} (RFC 6458 section 3). */
 export interface Endpoint {
   /**
@@ -59,8 +70,18 @@ export interface Endpoint {
    * @throws `Error` `ERR_SOCKET_CLOSED` after {@link Endpoint.close}.
    * @throws {@link NodeJS.ErrnoException} with `code`, `errno`, `syscall`
    *   (`'send'`), `address` and `port`. Nothing was sent, then. Among them:
-   *   - `EAGAIN`: the send buffer, which all peers share, is full. Go on in
-   *     {@link Endpoint.onDrain}.
+   *   - `ERR_SCTP_PEER_BUSY` (without `errno`): this peer holds too much
+   *     already. What is sent stays in the send buffer, which all peers share,
+   *     until it is acknowledged; so that one which does not answer cannot
+   *     take it from the others, a peer may hold half as much as is left free:
+   *     a third where it is the only one. One that holds nothing is never busy.
+   *     Go on in {@link Endpoint.onDrain}.
+   *   - `EAGAIN`: the send buffer is full, for every peer. Go on in `onDrain`.
+   *   - `ECONNREFUSED`, `ETIMEDOUT`, `ECONNRESET`: since the last `send` to it,
+   *     this peer went down and messages to it were lost. Said once: the next
+   *     `send` tries again, with a new association. Nothing is said where
+   *     nothing was lost, or where the peer has come back by itself; see
+   *     {@link Endpoint.onPeer}.
    *   - `EMSGSIZE`: longer than SO_SNDBUF.
    *   - `ESHUTDOWN`, `EADDRNOTAVAIL`: an old association with this peer is
    *     just closing. Try again after 100 ms.
@@ -76,9 +97,8 @@ export interface Endpoint {
    * would, but in as few packets as the path allows (bundling, RFC 9260 section
    * 6.10). For short messages this takes little more than half the time.
    *
-   * Where the send buffer has no room for all, the first of them are sent: go
-   * on with the others in {@link Endpoint.onDrain}. None of what was sent waits
-   * for that.
+   * Where there is no room for all, the first of them are sent: go on with the
+   * others in {@link Endpoint.onDrain}. None of what was sent waits for that.
    *
    * @param messages any number of them, each 1 byte to SO_SNDBUF long.
    * @returns how many were sent, from the first one on; 0 only for an empty
@@ -95,13 +115,59 @@ export interface Endpoint {
   ): number;
 
   /**
-   * Called once when sending can work again after `send` or `sendBatch` threw
-   * `EAGAIN`, or `sendBatch` sent only some. Set it to a function. An exception
-   * in it is an `uncaughtException`.
+   * Called once when sending can work again after `send` or `sendBatch` threw,
+   * or `sendBatch` sent only some. Set it to a function. An exception in it is
+   * an `uncaughtException`.
+   *
+   * After `EAGAIN` it is called without arguments. After `ERR_SCTP_PEER_BUSY`
+   * it is called with the peer that has room again, as `onRecv` would call it,
+   * also where that is so because the peer went down.
    *
    * @defaultValue `null`
    */
-  onDrain: (() => void) | null;
+  onDrain: ((host?: string, port?: number) => void) | null;
+
+  /**
+   * Called when an association with a peer begins or ends
+   * (SCTP_ASSOC_CHANGE, RFC 6458 section 6.1.1). Set it to a function.
+   *
+   * - `'up'`: before the first message from it.
+   * - `'down'`: with `error` `null` where the peer closed, else with the reason:
+   *   `ECONNREFUSED` (nobody listens there), `ETIMEDOUT` (no answer, for about
+   *   30 seconds), `ECONNRESET` (it aborted, `error.reason` has its text if it
+   *   gave one, or it does not know the association any more). `error` has
+   *   `address` and `port`.
+   * - `'restart'`: it began anew without an end. What it had not acknowledged
+   *   is lost.
+   *
+   * @defaultValue `null`
+   */
+  onPeer:
+    | ((
+        state: 'up' | 'down' | 'restart',
+        host: string,
+        port: number,
+        error: PeerError | null,
+      ) => void)
+    | null;
+
+  /**
+   * Called, once for each, with the messages that the kernel gives back
+   * (SCTP_SEND_FAILED_EVENT, RFC 6458 section 6.1.11): because the peer went
+   * down or restarted, or because 30 seconds passed before they could be sent.
+   * Set it to a function.
+   *
+   * `sent` is `false` for a message that never left, and `true` for one that
+   * did, but was not acknowledged: it may have arrived. What is *not* given
+   * back: a message that had left and is abandoned after its 30 seconds (the
+   * kernel is silent about most of these), what a peer has acknowledged but not
+   * read before it ended, and what is left at `close()`.
+   *
+   * @defaultValue `null`
+   */
+  onUndelivered:
+    | ((data: Buffer, host: string, port: number, sent: boolean) => void)
+    | null;
 
   /**
    * Stops receiving and closes. No callback runs any more; calling it again

@@ -14,7 +14,8 @@
  * Words: an association is the kernel's connection to one peer. A message is
  * what one send() hands over and one onRecv() delivers. A notification is a
  * message from the kernel about an association. A partial delivery is a
- * message that the kernel hands over in pieces; the last one has MSG_EOR.
+ * message that the kernel hands over in pieces; the last one has MSG_EOR. A
+ * peer holds what it has been sent and has not acknowledged.
  *
  * Lifetime and ownership:
  *
@@ -35,9 +36,10 @@
  *    memory itself stays valid: libuv runs no close callback inside ours.
  * 5. close() of an endpoint first flushes: in SD_FLUSHING no JavaScript is
  *    called any more, and the socket lives on until its peers have everything.
- *    Peers are removed while messages are read and at the end, and a flush,
- *    which reads too, does not start while a drain is running: so a drain may
- *    use its peer after a call into JavaScript.
+ *    Peers with an association are removed while messages are read and at the
+ *    end, and a flush, which reads too, does not start while a drain is
+ * running: so a drain may use its peer after a call into JavaScript. A peer
+ * owns the names that send() calls it by; endpoint->to is one of them, or NULL.
  * 6. What a socket's send() could not hand over stays in its JavaScript array,
  *    which the socket refers to until it is sent, has failed, or is closed.
  * 7. A drain, of which only one runs at a time, fills the batch while no
@@ -68,6 +70,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -95,8 +98,9 @@
 #define SD_TOGETHER (16 * 1024)
 
 /* Room for the next message, with less of which JavaScript first gets those
- * that are there. */
-#define SD_ROOM (64 * 1024)
+ * that are there. The longest chunk that the kernel gives back, with what
+ * stands before it, must fit. */
+#define SD_ROOM (68 * 1024)
 
 /* Where messages are read to that nobody wants. */
 #define SD_SCRATCH (16 * 1024)
@@ -114,11 +118,33 @@
  * and again; the kernel cuts this to what net.core.*mem_max allows. */
 #define SD_BUFFER (4 * 1024 * 1024)
 
-/* Of the table of peers, at first; a power of two. */
-#define SD_PEER_SLOTS 8
+/* Of a table at first; a power of two. */
+#define SD_TABLE_SLOTS 8
+
+/* Peers that are down and whose next send() may have to say so; beyond, the
+ * longest gone are forgotten. */
+#define SD_ENDED_MAX 1024
+
+/* How often to look whether a busy peer has room again: the kernel does not
+ * tell. First and last wait of a series that doubles. */
+#define SD_LOOK_MIN_MS 1
+#define SD_LOOK_MAX_MS 64
 
 #define SD_TTL_MS 30000
 #define SD_FLUSH_MS 5000
+
+/* Bytes of a chunk, until the path to the peer is known: that of Ethernet. */
+#define SD_FRAGMENT 1452
+
+/* No path has smaller ones. */
+#define SD_FRAGMENT_MIN 512
+
+/* INITs that stay unanswered until the kernel gives up, each after at most so
+ * many ms. Together they take 28 s; a host that refuses answers much earlier.
+ */
+#define SD_INIT_ATTEMPTS 8
+#define SD_INIT_MAX_MS 5000
+#define SD_UNANSWERED_MS 20000
 
 /* How long to wait where poll() says "ready" while the call says "no memory":
  * asking again at once would spin. */
@@ -243,24 +269,61 @@ struct sd_assembly {
   size_t total; /* capacity of all that are half-arrived */
 };
 
-/* One per association of an endpoint. */
-struct sd_peer {
-  struct sd_peer *next; /* in the same slot of the table, or the next spare */
-  sctp_assoc_t id;
-  bool gone;     /* the association had ended when this was made */
-  bool skipping; /* the current message is too long, drop its pieces */
-  uint32_t name; /* index of the host in the endpoint's names */
-  char host[SD_HOST_MAX];
-  uint16_t port;
-  struct sd_partial partial;
+/* A hash table, which its elements are chained in. */
+struct sd_node {
+  struct sd_node *next;
+  uint32_t hash;
 };
 
-/* Where a message goes. */
+struct sd_table {
+  struct sd_node **slots;
+  size_t size; /* a power of two */
+  size_t count;
+};
+
+/* What of a send buffer is free. */
+struct sd_room {
+  int fd;
+  long size; /* of the buffer, when it was asked last */
+  long left; /* at least; what was sent since is taken off */
+};
+
+/* Where messages go, as a caller of send() calls it. */
 struct sd_destination {
+  struct sd_node node; /* in the endpoint's table, by host and port */
   char host[SD_HOST_MAX];
   int port;
   union sd_addr addr;
   bool lasting; /* an interface may get another number, an address not */
+  struct sd_peer *peer;
+  struct sd_destination *next; /* what the peer is called, too */
+};
+
+TAILQ_HEAD(sd_peers, sd_peer);
+
+/* One per peer of an endpoint: of its association, or of one that the kernel
+ * has not set up yet, or that has ended. */
+struct sd_peer {
+  struct sd_node node;       /* in the endpoint's table, by id */
+  sctp_assoc_t id;           /* 0: there is no association now */
+  struct sd_destination own; /* its primary address, in the table from the
+                                beginning to the end */
+  TAILQ_ENTRY(sd_peer) link;
+  struct sd_peers *list; /* the one of the endpoint's that it is in, or NULL */
+  /* What it sends: */
+  uint32_t name; /* index of own.host in the endpoint's names */
+  bool gone;     /* the association had ended when this was made */
+  bool skipping; /* the current message is too long, drop its pieces */
+  struct sd_partial partial;
+  /* What is sent to it: */
+  uint32_t handed;  /* chunks given to the association */
+  uint32_t chunks;  /* of these not acknowledged, at the most */
+  long bytes;       /* what they take of the send buffer, about */
+  int fragment;     /* bytes of a chunk at the most */
+  uint64_t since;   /* when the first was given, in the loop's time */
+  bool unreachable; /* no path has worked lately */
+  int error;        /* of one that has ended: why */
+  bool owed;        /* ... and messages were lost, which send() has to say */
 };
 
 /* One per open(). */
@@ -269,12 +332,22 @@ struct sd_endpoint {
   napi_ref on_recv;        /* weak: a property of self keeps it alive */
   napi_ref names;          /* weak, too: hosts of the peers, as strings */
   struct sd_assembly assembly;
-  struct sd_destination to; /* the last one: most often, the next is the same */
-  struct sd_peer **peers;   /* hash table over the association id */
-  size_t slots;             /* a power of two */
-  size_t peer_count;
-  struct sd_peer *spare; /* memory for new peers, one at least to receive */
-  uint32_t name_count;   /* of all peers, the spare ones, too */
+  struct sd_room room;
+  bool own_buffers;      /* each peer has a send buffer of its own */
+  struct sd_table peers; /* which have an association */
+  struct sd_table destinations;
+  struct sd_destination *to; /* the last one: most often, the next is the
+                                same; or NULL */
+  struct sd_peers busy;      /* which hold too much of the buffer */
+  struct sd_peers ready;     /* ... and did, until just now */
+  struct sd_peers ended;     /* since the last send(), the newest first */
+  size_t ended_count;
+  struct sd_peers spare;      /* memory for new ones, one at least to receive */
+  uint32_t name_count;        /* of all peers, the spare ones, too */
+  unsigned look_ms;           /* until busy ones are looked at again */
+  struct sd_assembly returns; /* of messages that the kernel gives back */
+  struct sd_partial returned; /* the pieces of the present one */
+  bool returned_sent;         /* of which one had left already */
 };
 
 /* One per association that was connected or accepted. */
@@ -711,28 +784,6 @@ static ssize_t sd_sys_recv(int fd, char *data, size_t size,
   return n;
 }
 
-/* One message of an endpoint. That it is unordered, and its TTL, are defaults
- * of the socket: as a PR-SCTP policy of the message, the TTL would make Linux
- * drop whatever is sent before the handshake with a new peer ends. `flags` may
- * be MSG_MORE. */
-static ssize_t sd_sys_send(int fd, const void *data, size_t size,
-                           const union sd_addr *addr, int flags) {
-  ssize_t n;
-  do {
-    n = sendto(fd, data, size, flags | MSG_NOSIGNAL, &addr->sa,
-               sd_addr_length(addr));
-  } while (n < 0 && errno == EINTR);
-  return n < 0 ? -errno : n;
-}
-
-/* Of a message of a one-to-one socket. lib/ writes them in this order. */
-struct sd_attributes {
-  uint32_t sid;
-  uint32_t ppid;
-  uint32_t unordered;
-  uint32_t ttl; /* ms, 0: none */
-};
-
 static void sd_add_cmsg(struct msghdr *header, int type, const void *data,
                         size_t size) {
   struct cmsghdr *cmsg;
@@ -744,6 +795,42 @@ static void sd_add_cmsg(struct msghdr *header, int type, const void *data,
   cmsg->cmsg_len = CMSG_LEN(size);
   memcpy(CMSG_DATA(cmsg), data, size);
 }
+
+/* One message of an endpoint. That it is unordered, and its TTL, are defaults
+ * of the socket: as a PR-SCTP policy of the message, the TTL would make Linux
+ * drop whatever is sent before the handshake with a new peer ends. `flags` may
+ * be MSG_MORE; `hurry` has it acknowledged at once. */
+static ssize_t sd_sys_send(int fd, const struct iovec *message,
+                           const union sd_addr *addr, int flags, bool hurry) {
+  static const struct sctp_sndinfo info = {.snd_flags = SCTP_UNORDERED |
+                                                        SCTP_SACK_IMMEDIATELY};
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof info)];
+  } control;
+  struct msghdr header = {.msg_name = (void *)addr,
+                          .msg_namelen = sd_addr_length(addr),
+                          .msg_iov = (struct iovec *)message,
+                          .msg_iovlen = 1,
+                          .msg_control = &control};
+  ssize_t n;
+  sd_add_cmsg(&header, SCTP_SNDINFO, &info, sizeof info);
+  do {
+    /* Without attributes, sendto() is a little faster. */
+    n = hurry ? sendmsg(fd, &header, flags | MSG_NOSIGNAL)
+              : sendto(fd, message->iov_base, message->iov_len,
+                       flags | MSG_NOSIGNAL, &addr->sa, sd_addr_length(addr));
+  } while (n < 0 && errno == EINTR);
+  return n < 0 ? -errno : n;
+}
+
+/* Of a message of a one-to-one socket. lib/ writes them in this order. */
+struct sd_attributes {
+  uint32_t sid;
+  uint32_t ppid;
+  uint32_t unordered;
+  uint32_t ttl; /* ms, 0: none */
+};
 
 /* One message of a one-to-one socket, RFC 6458 sections 5.3.4 and 5.3.7. Here
  * the TTL may be a policy, since nothing is sent before the handshake has
@@ -848,30 +935,39 @@ static int sd_set_common_options(int fd, int family) {
  * that the kernel will take, which it does as long as the send buffer is not
  * full. */
 
-struct sd_bundle {
-  int fd;
-  long room; /* at least, of the send buffer, as far as has been asked */
-};
-
-static long sd_send_room(int fd) {
-  uint32_t memory[SK_MEMINFO_VARS] = {0};
-  socklen_t length = sizeof memory;
-  if (sd_sys_getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0)
-    return 0;
-  return (long)memory[SK_MEMINFO_SNDBUF] - (long)memory[SK_MEMINFO_WMEM_QUEUED];
+/* What the kernel charges the send buffer for a chunk: the bytes, as its
+ * allocator rounds them up, and two headers. */
+static long sd_charge_chunk(size_t size) {
+  long allocated = 512;
+  while (allocated < (long)size + 448)
+    allocated *= 2;
+  return allocated + 512;
 }
 
-/* Whether to send a message with MSG_MORE when one of `next` bytes follows it;
- * 0: none. */
-static bool sd_bundle_more(struct sd_bundle *bundle, size_t size, size_t next) {
-  /* More than the kernel charges for it, with the headers of each fragment. */
-  long charge = 4 * (long)size + 2048;
+/* The same for a message that goes in chunks of at most `fragment` bytes. */
+static long sd_charge(size_t size, size_t fragment) {
+  size_t rest = size % fragment;
+  return (long)(size / fragment) * sd_charge_chunk(fragment) +
+         (rest > 0 ? sd_charge_chunk(rest) : 0);
+}
+
+static void sd_room_ask(struct sd_room *room) {
+  uint32_t memory[SK_MEMINFO_VARS] = {0};
+  socklen_t length = sizeof memory;
+  sd_sys_getsockopt(room->fd, SOL_SOCKET, SO_MEMINFO, memory, &length);
+  room->size = (long)memory[SK_MEMINFO_SNDBUF];
+  room->left = room->size - (long)memory[SK_MEMINFO_WMEM_QUEUED];
+}
+
+/* Whether, when a message with this charge has been sent, another of `next`
+ * bytes is taken; 0: none. */
+static bool sd_room_for_more(struct sd_room *room, long charge, size_t next) {
+  long taken = charge + (long)next; /* nor longer than the buffer */
   if (next == 0)
     return false;
-  if (bundle->room <= charge)
-    bundle->room = sd_send_room(bundle->fd);
-  bundle->room -= charge;
-  return bundle->room > (long)next; /* nor is that too long for the buffer */
+  if (room->left <= taken)
+    sd_room_ask(room);
+  return room->left > taken;
 }
 
 /* ---------------------------------------------------- Messages in pieces */
@@ -1702,134 +1798,387 @@ static napi_value sd_js_unref(napi_env env, napi_callback_info info) {
   return sd_js_set_unrefed(env, info, true);
 }
 
+/* The text of a peer's ABORT, of which `cause` is what SCTP_COMM_LOST tells:
+ * RFC 9260 section 3.3.10.12, User-Initiated Abort. Returns its length. */
+static size_t sd_abort_reason(const uint8_t *cause, size_t size,
+                              const char **text) {
+  const size_t head = 4;
+  size_t length;
+  if (size < head || cause[0] != 0 || cause[1] != 12)
+    return 0;
+  length = (size_t)cause[2] << 8 | cause[3];
+  if (length < head || length > size)
+    return 0;
+  *text = (const char *)cause + head;
+  return length - head;
+}
+
+static bool sd_set_reason(napi_env env, napi_value error, const char *text,
+                          size_t length) {
+  napi_value reason;
+  return length == 0 ||
+         (napi_create_string_utf8(env, text, length, &reason) == napi_ok &&
+          napi_set_named_property(env, error, "reason", reason) == napi_ok);
+}
+
 /* ------------------------------------------------------- Endpoint: peers */
 
-static struct sd_peer **sd_peer_slot(struct sd_endpoint *endpoint,
-                                     sctp_assoc_t id) {
-  struct sd_peer **link =
-      &endpoint->peers[(uint32_t)id & (endpoint->slots - 1)];
-  while (*link && (*link)->id != id)
-    link = &(*link)->next;
-  return link;
+static bool sd_table_init(struct sd_table *table) {
+  table->size = SD_TABLE_SLOTS;
+  table->slots = calloc(table->size, sizeof *table->slots);
+  return table->slots;
 }
 
-static struct sd_peer *sd_peer_find(struct sd_endpoint *endpoint,
-                                    sctp_assoc_t id) {
-  return *sd_peer_slot(endpoint, id);
+/* The first element with this hash, of those from `node` on. */
+static struct sd_node *sd_node_from(struct sd_node *node, uint32_t hash) {
+  while (node && node->hash != hash)
+    node = node->next;
+  return node;
 }
 
-/* Keeps the chains short: the kernel hands out ids in sequence, so a table as
- * large as the number of peers has about one peer in each slot. Without memory
- * for a larger table, the chains of the old one just get longer. */
-static void sd_peers_grow(struct sd_endpoint *endpoint) {
-  size_t old_slots = endpoint->slots, i;
-  struct sd_peer **old = endpoint->peers, **slots, *peer, *next;
-  if (endpoint->peer_count < old_slots)
+static struct sd_node *sd_table_find(const struct sd_table *table,
+                                     uint32_t hash) {
+  return sd_node_from(table->slots[hash & (table->size - 1)], hash);
+}
+
+static void sd_table_link(struct sd_table *table, struct sd_node *node) {
+  struct sd_node **slot = &table->slots[node->hash & (table->size - 1)];
+  node->next = *slot;
+  *slot = node;
+}
+
+/* Keeps the chains short: with as many slots as elements, each has about one.
+ * Without memory for a larger table, the chains of the old one get longer. */
+static void sd_table_grow(struct sd_table *table) {
+  struct sd_table grown = {.size = table->size * 2, .count = table->count};
+  struct sd_node *node, *next;
+  size_t i;
+  if (table->count < table->size)
     return;
-  slots = calloc(old_slots * 2, sizeof *slots);
-  if (!slots)
+  grown.slots = calloc(grown.size, sizeof *grown.slots);
+  if (!grown.slots)
     return;
-  endpoint->peers = slots;
-  endpoint->slots = old_slots * 2;
-  for (i = 0; i < old_slots; i++)
-    for (peer = old[i]; peer; peer = next) {
-      next = peer->next;
-      peer->next = NULL;
-      *sd_peer_slot(endpoint, peer->id) = peer;
+  for (i = 0; i < table->size; i++)
+    for (node = table->slots[i]; node; node = next) {
+      next = node->next;
+      sd_table_link(&grown, node);
     }
-  free(old);
+  free(table->slots);
+  *table = grown;
+}
+
+/* It is found before an older one with the same hash. */
+static void sd_table_add(struct sd_table *table, struct sd_node *node,
+                         uint32_t hash) {
+  sd_table_grow(table);
+  node->hash = hash;
+  sd_table_link(table, node);
+  table->count++;
+}
+
+static void sd_table_remove(struct sd_table *table, struct sd_node *node) {
+  struct sd_node **link = &table->slots[node->hash & (table->size - 1)];
+  while (*link != node)
+    link = &(*link)->next;
+  *link = node->next;
+  table->count--;
+}
+
+/* The kernel hands out ids in sequence, so that each is its own good hash, and
+ * node, the first member, is the peer. */
+static struct sd_peer *sd_peer_find(const struct sd_endpoint *endpoint,
+                                    sctp_assoc_t id) {
+  return (struct sd_peer *)sd_table_find(&endpoint->peers, (uint32_t)id);
+}
+
+/* FNV-1a. */
+static uint32_t sd_destination_hash(const char *host, int port) {
+  uint32_t hash = 2166136261u ^ (uint32_t)port;
+  for (; *host; host++)
+    hash = (hash ^ (uint8_t)*host) * 16777619u;
+  return hash;
+}
+
+static bool sd_destination_is(const struct sd_destination *to, const char *host,
+                              int port) {
+  return to->port == port && strcmp(to->host, host) == 0;
+}
+
+static struct sd_destination *
+sd_destination_find(const struct sd_endpoint *endpoint, const char *host,
+                    int port) {
+  uint32_t hash = sd_destination_hash(host, port);
+  struct sd_node *node = sd_table_find(&endpoint->destinations, hash);
+  while (node && !sd_destination_is((struct sd_destination *)node, host, port))
+    node = sd_node_from(node->next, hash);
+  return (struct sd_destination *)node;
+}
+
+static void sd_destination_add(struct sd_endpoint *endpoint,
+                               struct sd_destination *to, struct sd_peer *peer,
+                               const char *host, const union sd_addr *addr) {
+  snprintf(to->host, sizeof to->host, "%s", host);
+  to->port = sd_addr_port(addr);
+  to->addr = *addr;
+  to->lasting = !strchr(host, '%');
+  to->peer = peer;
+  sd_table_add(&endpoint->destinations, &to->node,
+               sd_destination_hash(host, to->port));
+}
+
+/* Puts a peer into this list, or into none. */
+static void sd_peer_move(struct sd_endpoint *endpoint, struct sd_peer *peer,
+                         struct sd_peers *list) {
+  if (peer->list)
+    TAILQ_REMOVE(peer->list, peer, link);
+  if (peer->list == &endpoint->ended)
+    endpoint->ended_count--;
+  if (list)
+    TAILQ_INSERT_HEAD(list, peer, link);
+  if (list == &endpoint->ended)
+    endpoint->ended_count++;
+  peer->list = list;
 }
 
 /* Makes sure that there is memory for one more peer. Nothing is read from the
  * socket without it, so that no piece of a message goes unaccounted for. */
 static bool sd_peers_reserve(struct sd_endpoint *endpoint) {
-  if (endpoint->spare)
+  struct sd_peer *peer;
+  if (!TAILQ_EMPTY(&endpoint->spare))
     return true;
-  endpoint->spare = calloc(1, sizeof *endpoint->spare);
-  if (!endpoint->spare)
+  peer = calloc(1, sizeof *peer);
+  if (!peer)
     return false;
-  endpoint->spare->name = endpoint->name_count++;
+  peer->name = endpoint->name_count++;
+  sd_peer_move(endpoint, peer, &endpoint->spare);
   return true;
 }
 
-/* Messages refer to the peer's host as a string that is made once. */
-static bool sd_peer_set_name(struct sd_endpoint *endpoint,
-                             const struct sd_peer *peer) {
+/* A peer with this primary address, made of a spare one. Messages refer to its
+ * host as a string that is made once. NULL: there is no memory. */
+static struct sd_peer *sd_peer_new(struct sd_endpoint *endpoint,
+                                   const union sd_addr *addr) {
   napi_env env = endpoint->handle.owner->env;
-  napi_value names, host;
-  return napi_get_reference_value(env, endpoint->names, &names) == napi_ok &&
-         names &&
-         napi_create_string_latin1(env, peer->host, NAPI_AUTO_LENGTH, &host) ==
-             napi_ok &&
-         napi_set_element(env, names, peer->name, host) == napi_ok;
-}
-
-/* What the peer is called from now on, whichever of its addresses a packet
- * comes from: its primary address, which is the one that we first sent to or
- * that it first sent from. `from` serves where the association is gone
- * already. The kernel leaves the value of another field in its scope id, so
- * the scope of our own address is taken. */
-static bool sd_peer_name(struct sd_endpoint *endpoint, struct sd_peer *peer,
-                         const union sd_addr *from) {
-  struct sctp_status status = {.sstat_assoc_id = peer->id};
-  socklen_t length = sizeof status;
-  union sd_addr addr;
-  if (sd_sys_getsockopt(endpoint->handle.fd, IPPROTO_SCTP, SCTP_STATUS, &status,
-                        &length) == 0) {
-    memcpy(&addr, &status.sstat_primary.spinfo_address, sizeof addr);
-  } else if (!from) {
-    return false;
-  } else {
-    peer->gone = true;
-    addr = *from;
-    if (addr.sa.sa_family == AF_INET6)
-      addr.v6.sin6_scope_id = endpoint->handle.local.v6.sin6_scope_id;
-  }
-  sd_addr_unmap(&addr);
-  sd_addr_format(&addr, peer->host);
-  peer->port = (uint16_t)sd_addr_port(&addr);
-  return sd_peer_set_name(endpoint, peer);
-}
-
-/* The peer of an association, made of a spare one when it is first met. NULL:
- * the association is gone and there is no `from`, or there is no memory. */
-static struct sd_peer *sd_peer_get(struct sd_endpoint *endpoint,
-                                   sctp_assoc_t id, const union sd_addr *from) {
-  struct sd_peer *peer = sd_peer_find(endpoint, id);
-  if (peer)
-    return peer;
-  endpoint->spare->id = id;
-  if (!sd_peer_name(endpoint, endpoint->spare, from))
+  struct sd_peer *peer;
+  char host[SD_HOST_MAX];
+  napi_value names, string;
+  if (!sd_peers_reserve(endpoint))
     return NULL;
-  sd_peers_grow(endpoint);
-  peer = endpoint->spare;
-  endpoint->spare = peer->next;
-  peer->next = NULL;
-  *sd_peer_slot(endpoint, id) = peer;
-  endpoint->peer_count++;
+  peer = TAILQ_FIRST(&endpoint->spare);
+  sd_addr_format(addr, host);
+  if (napi_get_reference_value(env, endpoint->names, &names) != napi_ok ||
+      !names ||
+      napi_create_string_latin1(env, host, NAPI_AUTO_LENGTH, &string) !=
+          napi_ok ||
+      napi_set_element(env, names, peer->name, string) != napi_ok)
+    return NULL;
+  sd_peer_move(endpoint, peer, NULL);
+  sd_destination_add(endpoint, &peer->own, peer, host, addr);
+  peer->fragment = SD_FRAGMENT;
   return peer;
 }
 
-static void sd_peer_remove(struct sd_endpoint *endpoint, struct sd_peer *peer) {
-  *sd_peer_slot(endpoint, peer->id) = peer->next;
-  endpoint->peer_count--;
+static void sd_destination_remove(struct sd_endpoint *endpoint,
+                                  struct sd_destination *to) {
+  sd_table_remove(&endpoint->destinations, &to->node);
+  if (endpoint->to == to)
+    endpoint->to = NULL;
+}
+
+/* Takes what belongs to its association from a peer. */
+static void sd_peer_detach(struct sd_endpoint *endpoint, struct sd_peer *peer) {
+  struct sd_destination *to;
+  while ((to = peer->own.next)) {
+    peer->own.next = to->next;
+    sd_destination_remove(endpoint, to);
+    free(to);
+  }
+  if (peer->id)
+    sd_table_remove(&endpoint->peers, &peer->node);
   sd_partial_drop(&endpoint->assembly, &peer->partial);
-  peer->gone = peer->skipping = false;
-  peer->next = endpoint->spare;
-  endpoint->spare = peer;
+  sd_peer_move(endpoint, peer, NULL);
+  peer->id = 0;
+  peer->handed = peer->chunks = 0;
+  peer->bytes = 0;
+  peer->gone = peer->skipping = peer->unreachable = peer->owed = false;
+}
+
+static void sd_peer_remove(struct sd_endpoint *endpoint, struct sd_peer *peer) {
+  sd_peer_detach(endpoint, peer);
+  sd_destination_remove(endpoint, &peer->own);
+  sd_peer_move(endpoint, peer, &endpoint->spare);
+}
+
+/* The primary address of an association, which is the one that we first sent to
+ * or that the peer first sent from. False: the association is gone. */
+static bool sd_peer_address(const struct sd_endpoint *endpoint, sctp_assoc_t id,
+                            union sd_addr *addr) {
+  struct sctp_status status = {.sstat_assoc_id = id};
+  socklen_t length = sizeof status;
+  if (sd_sys_getsockopt(endpoint->handle.fd, IPPROTO_SCTP, SCTP_STATUS, &status,
+                        &length) < 0)
+    return false;
+  memcpy(addr, &status.sstat_primary.spinfo_address, sizeof *addr);
+  sd_addr_unmap(addr);
+  return true;
+}
+
+/* Whichever of its addresses packets come from, a peer is called by its primary
+ * one. `from` serves where the association is gone already; there the kernel
+ * leaves the value of another field in its scope id, so the scope of our own
+ * address is taken. NULL: there is no memory. */
+static struct sd_peer *sd_peer_get(struct sd_endpoint *endpoint,
+                                   sctp_assoc_t id, const union sd_addr *from) {
+  struct sd_peer *peer = sd_peer_find(endpoint, id);
+  struct sd_destination *to;
+  char host[SD_HOST_MAX];
+  union sd_addr addr = *from;
+  bool gone;
+  if (peer)
+    return peer;
+  gone = !sd_peer_address(endpoint, id, &addr);
+  if (gone && addr.sa.sa_family == AF_INET6)
+    addr.v6.sin6_scope_id = endpoint->handle.local.v6.sin6_scope_id;
+  sd_addr_unmap(&addr);
+  sd_addr_format(&addr, host);
+  /* One that we have sent to, when there was no association. */
+  to = sd_destination_find(endpoint, host, sd_addr_port(&addr));
+  peer = to && to->peer->id == 0 && !gone ? to->peer
+                                          : sd_peer_new(endpoint, &addr);
+  if (!peer)
+    return NULL;
+  if (peer->list == &endpoint->ended) /* it has come back by itself */
+    sd_peer_move(endpoint, peer, NULL);
+  peer->id = id;
+  peer->gone = gone;
+  sd_table_add(&endpoint->peers, &peer->node, (uint32_t)id);
+  return peer;
+}
+
+/* Of which peer a notification is. The kernel gives no id where the association
+ * has not come up, but always its primary address. */
+static struct sd_peer *sd_peer_of(const struct sd_endpoint *endpoint,
+                                  sctp_assoc_t id, const union sd_addr *from) {
+  struct sd_peer *peer = id ? sd_peer_find(endpoint, id) : NULL;
+  struct sd_destination *to;
+  char host[SD_HOST_MAX];
+  if (peer)
+    return peer;
+  sd_addr_format(from, host);
+  to = sd_destination_find(endpoint, host, sd_addr_port(from));
+  return to && to->peer->id == 0 ? to->peer : NULL;
 }
 
 static void sd_peers_free(struct sd_endpoint *endpoint) {
+  struct sd_table *all = &endpoint->destinations;
   struct sd_peer *peer;
   size_t i;
-  for (i = 0; i < endpoint->slots; i++)
-    while (endpoint->peers[i])
-      sd_peer_remove(endpoint, endpoint->peers[i]);
-  while ((peer = endpoint->spare)) {
-    endpoint->spare = peer->next;
+  for (i = 0; i < all->size; i++)
+    while (all->slots[i])
+      sd_peer_remove(endpoint, ((struct sd_destination *)all->slots[i])->peer);
+  while ((peer = TAILQ_FIRST(&endpoint->spare))) {
+    sd_peer_move(endpoint, peer, NULL);
     free(peer);
   }
-  free(endpoint->peers);
+  free(all->slots);
+  free(endpoint->peers.slots);
+}
+
+/* ---------------------------------------- Endpoint: room for one more peer */
+/* The kernel has one send buffer for all peers of a socket, and keeps in it
+ * what has not been acknowledged: a peer that does not answer would fill it,
+ * and then no other could be sent to. So a peer may hold half as much of it as
+ * is left free for the others: a third where it is the only one, and however
+ * many hold what they may, something is left. What each holds is counted here,
+ * at the most, and looked up when it becomes much. */
+
+static long sd_peer_charge(const struct sd_peer *peer, size_t size) {
+  return sd_charge(size, (size_t)peer->fragment);
+}
+
+/* The peer has been sent a message. */
+static void sd_peer_takes(struct sd_endpoint *endpoint, struct sd_peer *peer,
+                          size_t size) {
+  uint32_t chunks = 1 + (uint32_t)((size - 1) / (size_t)peer->fragment);
+  long charge = sd_peer_charge(peer, size);
+  if (peer->handed == 0)
+    peer->since = uv_now(endpoint->handle.owner->loop);
+  peer->handed += chunks;
+  peer->chunks += chunks;
+  peer->bytes += charge;
+  endpoint->room.left -= charge;
+}
+
+/* The peer holds no more than so many chunks. */
+static void sd_peer_holds(struct sd_peer *peer, uint32_t chunks) {
+  if (chunks >= peer->chunks)
+    return;
+  peer->bytes = peer->bytes / (long)peer->chunks * (long)chunks;
+  peer->chunks = chunks;
+}
+
+/* Asks the kernel how much the peer holds: what has left and is not
+ * acknowledged, and what has not left. Our own count of chunks may differ from
+ * the kernel's, so it is corrected where that shows. */
+static void sd_peer_look(struct sd_endpoint *endpoint, struct sd_peer *peer) {
+  int fd = endpoint->handle.fd;
+  struct sctp_status status = {.sstat_assoc_id = peer->id};
+  struct sctp_assoc_stats stats = {.sas_assoc_id = peer->id};
+  socklen_t length = sizeof status, stats_length = sizeof stats;
+  uint32_t sent;
+  sd_room_ask(&endpoint->room);
+  if (endpoint->room.left == endpoint->room.size)
+    sd_peer_holds(peer, 0);
+  if (peer->id == 0 ||
+      sd_sys_getsockopt(fd, IPPROTO_SCTP, SCTP_STATUS, &status, &length) < 0 ||
+      sd_sys_getsockopt(fd, IPPROTO_SCTP, SCTP_GET_ASSOC_STATS, &stats,
+                        &stats_length) < 0)
+    return;
+  if (status.sstat_fragmentation_point > 0)
+    peer->fragment = status.sstat_fragmentation_point;
+  sent = (uint32_t)(stats.sas_ouodchunks + stats.sas_oodchunks);
+  /* With nothing on its way, nothing is waiting either. */
+  if ((int32_t)(peer->handed - sent) < 0 ||
+      (status.sstat_state >= SCTP_ESTABLISHED && status.sstat_unackdata == 0))
+    peer->handed = sent;
+  sd_peer_holds(peer, status.sstat_unackdata + peer->handed - sent);
+}
+
+/* What a peer may hold. */
+static long sd_peer_limit(const struct sd_endpoint *endpoint) {
+  return endpoint->own_buffers ? endpoint->room.size : endpoint->room.left / 2;
+}
+
+/* Whether the peer may be sent a message of `size` bytes, after another one of
+ * `before` bytes; 0: none. One that holds little may be sent any. Where the
+ * buffer is full, or the message too long for it, the kernel will say so. */
+static bool sd_peer_admits(struct sd_endpoint *endpoint, struct sd_peer *peer,
+                           size_t before, size_t size) {
+  long ahead = sd_peer_charge(peer, before);
+  if (peer->bytes + ahead <= sd_peer_limit(endpoint) / 4)
+    return true;
+  sd_peer_look(endpoint, peer);
+  ahead += peer->bytes;
+  return ahead <= sd_peer_limit(endpoint) / 4 ||
+         ahead + sd_peer_charge(peer, size) <= sd_peer_limit(endpoint) ||
+         endpoint->room.left <= 0 || (long)size > endpoint->room.size;
+}
+
+/* Whether to have a message acknowledged at once, RFC 7053: another like it may
+ * have to wait for that, for which the peer takes its time otherwise. */
+static bool sd_peer_hurries(const struct sd_endpoint *endpoint,
+                            const struct sd_peer *peer, size_t size) {
+  return peer->bytes + 2 * sd_peer_charge(peer, size) > sd_peer_limit(endpoint);
+}
+
+/* Starts to look when it has room again. */
+static void sd_peer_set_busy(struct sd_endpoint *endpoint,
+                             struct sd_peer *peer) {
+  if (peer->list == &endpoint->busy)
+    return;
+  sd_peer_move(endpoint, peer, &endpoint->busy);
+  endpoint->look_ms = SD_LOOK_MIN_MS;
+  sd_handle_start_timer(&endpoint->handle, endpoint->look_ms);
 }
 
 /* ----------------------------------------------- Endpoint: notifications */
@@ -1845,40 +2194,207 @@ static void sd_on_message_aborted(struct sd_endpoint *endpoint,
   peer->skipping = false;
 }
 
-static void sd_on_assoc_change(struct sd_endpoint *endpoint,
-                               const struct sctp_assoc_change *change) {
-  struct sd_peer *peer;
+/* Calls a property of the handle with the peer's address after `first`, which
+ * may be NULL, and before `last`, which may be NULL, too. */
+static bool sd_tell_of_peer(struct sd_endpoint *endpoint, const char *method,
+                            napi_value first, const char *host, int port,
+                            napi_value last) {
+  napi_env env = endpoint->handle.owner->env;
+  napi_value argv[4];
+  size_t argc = 0;
+  if (first)
+    argv[argc++] = first;
+  if (napi_create_string_latin1(env, host, NAPI_AUTO_LENGTH, &argv[argc++]) !=
+          napi_ok ||
+      napi_create_int32(env, port, &argv[argc++]) != napi_ok)
+    return false;
+  if (last)
+    argv[argc++] = last;
+  return sd_call_method(&endpoint->handle, method, argc, argv);
+}
+
+/* onPeer(what, host, port, error or null). */
+static bool sd_tell_peer_state(struct sd_endpoint *endpoint, const char *what,
+                               const char *host, int port, napi_value error) {
+  napi_env env = endpoint->handle.owner->env;
+  napi_value state;
+  return napi_create_string_latin1(env, what, NAPI_AUTO_LENGTH, &state) ==
+             napi_ok &&
+         (error || napi_get_null(env, &error) == napi_ok) &&
+         sd_tell_of_peer(endpoint, "onPeer", state, host, port, error);
+}
+
+/* Why an association has ended, where the peer did not shut it down. The kernel
+ * says the same of a refusal and of a peer that does not answer, but long
+ * before in one case; and of an ABORT without a cause the same as of a peer
+ * whose paths have all failed, but of that it has told. */
+static int sd_end_error(const struct sd_endpoint *endpoint,
+                        const struct sd_peer *peer,
+                        const struct sctp_assoc_change *change) {
+  if (change->sac_state == SCTP_COMM_LOST)
+    return peer && peer->unreachable && change->sac_error == 0 ? -ETIMEDOUT
+                                                               : -ECONNRESET;
+  return peer && uv_now(endpoint->handle.owner->loop) - peer->since >=
+                     SD_UNANSWERED_MS
+             ? -ETIMEDOUT
+             : -ECONNREFUSED;
+}
+
+/* The association has ended. Its peer is kept for the next send() to it, which
+ * may have to say why. */
+static void sd_peer_end(struct sd_endpoint *endpoint, struct sd_peer *peer,
+                        int error) {
+  sd_peer_detach(endpoint, peer);
+  peer->error = error;
+  sd_peer_move(endpoint, peer, &endpoint->ended);
+  if (endpoint->ended_count > SD_ENDED_MAX)
+    sd_peer_remove(endpoint, TAILQ_LAST(&endpoint->ended, sd_peers));
+}
+
+/* SCTP_COMM_LOST, SCTP_CANT_STR_ASSOC or SCTP_SHUTDOWN_COMP. */
+static bool sd_on_assoc_end(struct sd_endpoint *endpoint, struct sd_peer *peer,
+                            const struct sctp_assoc_change *change, size_t size,
+                            const char *host, int port) {
+  napi_env env = endpoint->handle.owner->env;
+  bool graceful = change->sac_state == SCTP_SHUTDOWN_COMP;
+  bool busy = peer && peer->list == &endpoint->busy;
+  int error = graceful ? 0 : sd_end_error(endpoint, peer, change);
+  napi_value object = NULL;
+  const char *text = NULL;
+  size_t length =
+      sd_abort_reason(change->sac_info, size - sizeof *change, &text);
+  if (peer && graceful)
+    sd_peer_remove(endpoint, peer);
+  else if (peer)
+    sd_peer_end(endpoint, peer, error);
+  if (!graceful)
+    object = sd_system_error(env, "send", error, host, port);
+  if (!graceful && (!object || !sd_set_reason(env, object, text, length)))
+    return false;
+  return sd_tell_peer_state(endpoint, "down", host, port, object) &&
+         (!busy ||
+          sd_tell_of_peer(endpoint, "onDrain", NULL, host, port, NULL));
+}
+
+static bool sd_on_assoc_change(struct sd_endpoint *endpoint,
+                               const union sd_addr *from,
+                               const struct sctp_assoc_change *change,
+                               size_t size) {
+  sctp_assoc_t id = change->sac_assoc_id;
+  struct sd_peer *peer = change->sac_state == SCTP_COMM_UP
+                             ? sd_peer_get(endpoint, id, from)
+                             : sd_peer_of(endpoint, id, from);
+  char host[SD_HOST_MAX];
+  int port = sd_addr_port(from);
+  sd_addr_format(from, host);
+  if (peer) {
+    memcpy(host, peer->own.host, sizeof host);
+    port = peer->own.port;
+  }
   switch (change->sac_state) {
   case SCTP_COMM_UP:
-    /* When its data is read, the association may be gone already. */
-    sd_peer_get(endpoint, change->sac_assoc_id, NULL);
-    break;
-  case SCTP_RESTART:
-    sd_on_message_aborted(endpoint, change->sac_assoc_id);
-    break;
-  default:
-    peer = sd_peer_find(endpoint, change->sac_assoc_id);
-    if (peer)
+    if (peer && peer->gone) /* when its data is read, it is made again */
       sd_peer_remove(endpoint, peer);
+    return sd_tell_peer_state(endpoint, "up", host, port, NULL);
+  case SCTP_RESTART:
+    sd_on_message_aborted(endpoint, id);
+    if (peer) {
+      sd_peer_holds(peer, 0);
+      sd_peer_look(endpoint, peer);
+    }
+    return sd_tell_peer_state(endpoint, "restart", host, port, NULL);
+  default:
+    return sd_on_assoc_end(endpoint, peer, change, size, host, port);
   }
 }
 
+/* RFC 6458 section 6.1.2. */
+static void sd_on_path_change(struct sd_endpoint *endpoint,
+                              const struct sctp_paddr_change *change) {
+  struct sd_peer *peer = sd_peer_find(endpoint, change->spc_assoc_id);
+  if (peer)
+    peer->unreachable = change->spc_state == SCTP_ADDR_UNREACHABLE;
+}
+
+/* onUndelivered(data, host, port, sent). */
+static bool sd_tell_undelivered(struct sd_endpoint *endpoint, const char *host,
+                                int port) {
+  napi_env env = endpoint->handle.owner->env;
+  struct sd_partial *message = &endpoint->returned;
+  napi_value data, sent;
+  bool told = napi_create_buffer_copy(env, message->length, message->data, NULL,
+                                      &data) == napi_ok &&
+              napi_get_boolean(env, endpoint->returned_sent, &sent) == napi_ok;
+  sd_partial_drop(&endpoint->returns, message);
+  if (told)
+    return sd_tell_of_peer(endpoint, "onUndelivered", data, host, port, sent);
+  sd_report(endpoint->handle.owner, napi_generic_failure);
+  return false;
+}
+
+/* RFC 6458 section 6.1.11. The kernel gives a message back chunk by chunk, but
+ * all of one message together; its flags are those of the DATA chunk, RFC 9260
+ * section 3.3.1. */
+static bool sd_on_send_failed(struct sd_endpoint *endpoint,
+                              const union sd_addr *from,
+                              const struct sctp_send_failed_event *failed,
+                              size_t size) {
+  const uint16_t last = 1, first = 2;
+  uint16_t flags = failed->ssfe_info.snd_flags;
+  bool sent = failed->ssf_flags & SCTP_DATA_SENT;
+  struct sd_peer *peer = sd_peer_of(endpoint, failed->ssf_assoc_id, from);
+  struct sd_partial *message = &endpoint->returned;
+  char host[SD_HOST_MAX];
+  sd_addr_format(from, host);
+  if (peer && peer->list == &endpoint->ended)
+    peer->owed = true;
+  else if (peer && !sent)
+    peer->handed--;
+  if (flags & first) {
+    sd_partial_drop(&endpoint->returns, message);
+    endpoint->returned_sent = false;
+  } else if (!message->data) {
+    return true;
+  }
+  endpoint->returned_sent |= sent;
+  if (sd_partial_append(&endpoint->returns, message,
+                        (const char *)failed->ssf_data,
+                        size - sizeof *failed) < 0) {
+    sd_partial_drop(&endpoint->returns, message);
+    return true;
+  }
+  return !(flags & last) ||
+         sd_tell_undelivered(endpoint, peer ? peer->own.host : host,
+                             peer ? peer->own.port : sd_addr_port(from));
+}
+
 /* RFC 6458 section 6.1. `data` has the alignment of the slab. */
-static void sd_endpoint_on_notification(struct sd_endpoint *endpoint,
+static bool sd_endpoint_on_notification(struct sd_endpoint *endpoint,
+                                        const union sd_addr *from,
                                         const char *data, size_t size) {
   const union sctp_notification *event = (const void *)data;
   if (size < sizeof event->sn_header)
-    return;
+    return true;
   switch (event->sn_header.sn_type) {
   case SCTP_ASSOC_CHANGE:
     if (size >= sizeof event->sn_assoc_change)
-      sd_on_assoc_change(endpoint, &event->sn_assoc_change);
+      return sd_on_assoc_change(endpoint, from, &event->sn_assoc_change, size);
+    break;
+  case SCTP_PEER_ADDR_CHANGE:
+    if (size >= sizeof event->sn_paddr_change)
+      sd_on_path_change(endpoint, &event->sn_paddr_change);
+    break;
+  case SCTP_SEND_FAILED_EVENT:
+    if (size >= sizeof event->sn_send_failed_event)
+      return sd_on_send_failed(endpoint, from, &event->sn_send_failed_event,
+                               size);
     break;
   case SCTP_PARTIAL_DELIVERY_EVENT:
     if (size >= sizeof event->sn_pdapi_event)
       sd_on_message_aborted(endpoint, event->sn_pdapi_event.pdapi_assoc_id);
     break;
   }
+  return true;
 }
 
 /* ------------------------------------------------------- Endpoint: flush */
@@ -1946,7 +2462,7 @@ static bool sd_deliver_error(struct sd_endpoint *endpoint,
   napi_value string, on_recv;
   uv_err_name_r(error, code, sizeof code);
   if (peer)
-    snprintf(where, sizeof where, " %s:%d", peer->host, peer->port);
+    snprintf(where, sizeof where, " %s:%d", peer->own.host, peer->own.port);
   if (peer && error == -EMSGSIZE)
     snprintf(why, sizeof why,
              ": the message is longer than recvMaxlen (%zu bytes)",
@@ -1973,8 +2489,8 @@ static bool sd_on_piece(struct sd_endpoint *endpoint, struct sd_calls *calls,
   if (!peer->skipping) {
     error = sd_partial_append(&endpoint->assembly, &peer->partial, data, size);
     if (error == 0 && last) {
-      whole = sd_batch_add_whole(owner, &peer->partial, peer->name, peer->port,
-                                 true);
+      whole = sd_batch_add_whole(owner, &peer->partial, peer->name,
+                                 (uint32_t)peer->own.port, true);
       error = whole ? 0 : -ENOBUFS;
       go_on = !whole || sd_batch_flush(&endpoint->handle, calls, whole);
     }
@@ -1999,7 +2515,7 @@ static bool sd_on_data(struct sd_endpoint *endpoint, struct sd_calls *calls,
   bool short_one = peer && last && !peer->partial.data && !peer->skipping &&
                    size <= endpoint->assembly.max;
   if (short_one)
-    sd_batch_add(owner, size, peer->name, peer->port, true);
+    sd_batch_add(owner, size, peer->name, (uint32_t)peer->own.port, true);
   if (!short_one || peer->gone || sd_batch_full(owner))
     go_on = sd_batch_flush(handle, calls, NULL);
   if (!peer)
@@ -2023,11 +2539,10 @@ static bool sd_endpoint_on_received(struct sd_endpoint *endpoint,
     return sd_on_data(endpoint, calls, received, offset, (size_t)n);
   if (!sd_batch_flush(handle, calls, NULL))
     return false;
-  if (n >= 0) {
-    sd_endpoint_on_notification(endpoint, handle->owner->batch->slab + offset,
-                                (size_t)n);
-    return true;
-  }
+  if (n >= 0)
+    return sd_endpoint_on_notification(endpoint, &received->from,
+                                       handle->owner->batch->slab + offset,
+                                       (size_t)n);
   sd_handle_arm(handle, handle->armed & ~UV_READABLE);
   sd_handle_start_timer(handle, SD_BACKOFF_MS);
   sd_deliver_error(endpoint, NULL, (int)n);
@@ -2063,68 +2578,224 @@ static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
 
 /* -------------------------------------------------------- Endpoint: send */
 
-/* Reads host and port into endpoint->to; false: an exception. */
-static bool sd_arg_destination(napi_env env, struct sd_endpoint *endpoint,
-                               napi_value host, napi_value port) {
-  struct sd_destination *last = &endpoint->to, to;
-  const char *unsendable;
-  double number;
-  if (!sd_arg_host(env, host, "host", to.host) ||
-      !sd_arg_integer(env, port, "port", 1, UINT16_MAX, &number))
-    return false;
-  to.port = (int)number;
-  if (last->lasting && to.port == last->port &&
-      strcmp(to.host, last->host) == 0)
-    return true;
-  if (!sd_arg_address(env, "send", "host", to.host, to.port, &to.addr))
-    return false;
-  unsendable = sd_addr_unsendable(&to.addr);
-  if (unsendable) {
-    sd_throw_range(env, "host", unsendable, to.host);
-    return false;
-  }
-  if (!sd_addr_reaches(&endpoint->handle.local, &to.addr)) {
-    sd_throw_system(env, "send", -EAFNOSUPPORT, to.host, to.port);
-    return false;
-  }
-  to.lasting = !strchr(to.host, '%');
-  *last = to;
-  return true;
+/* The association that has this address, or 0. */
+static sctp_assoc_t sd_assoc_of(const struct sd_endpoint *endpoint,
+                                const union sd_addr *addr) {
+  struct sctp_paddrinfo path = {0};
+  socklen_t length = sizeof path;
+  memcpy(&path.spinfo_address, addr, sizeof *addr);
+  sd_sys_getsockopt(endpoint->handle.fd, IPPROTO_SCTP, SCTP_GET_PEER_ADDR_INFO,
+                    &path, &length);
+  return path.spinfo_assoc_id;
 }
 
-static ssize_t sd_endpoint_send(struct sd_endpoint *endpoint, const void *data,
-                                size_t size, int flags) {
+/* Which peer has this address; a new one, perhaps. NULL: there is no memory. */
+static struct sd_peer *sd_peer_at(struct sd_endpoint *endpoint,
+                                  const union sd_addr *addr) {
+  struct sd_destination *to;
+  char host[SD_HOST_MAX];
+  sctp_assoc_t id;
+  sd_addr_format(addr, host);
+  to = sd_destination_find(endpoint, host, sd_addr_port(addr));
+  if (to)
+    return to->peer;
+  id = sd_assoc_of(endpoint, addr);
+  return id ? sd_peer_get(endpoint, id, addr) : sd_peer_new(endpoint, addr);
+}
+
+/* What send() calls a peer for the first time. NULL: there is no memory. */
+static struct sd_destination *sd_destination_new(struct sd_endpoint *endpoint,
+                                                 const char *host,
+                                                 const union sd_addr *addr) {
+  struct sd_peer *peer = sd_peer_at(endpoint, addr);
+  struct sd_destination *to;
+  if (!peer || sd_destination_is(&peer->own, host, sd_addr_port(addr)))
+    return peer ? &peer->own : NULL;
+  to = calloc(1, sizeof *to);
+  if (!to)
+    return NULL;
+  sd_destination_add(endpoint, to, peer, host, addr);
+  to->next = peer->own.next;
+  peer->own.next = to;
+  return to;
+}
+
+/* NULL: an exception. */
+static struct sd_destination *sd_arg_destination(napi_env env,
+                                                 struct sd_endpoint *endpoint,
+                                                 napi_value host,
+                                                 napi_value port) {
+  struct sd_destination *to = endpoint->to;
+  char name[SD_HOST_MAX];
+  const char *unsendable;
+  union sd_addr addr;
+  double number;
+  if (!sd_arg_host(env, host, "host", name) ||
+      !sd_arg_integer(env, port, "port", 1, UINT16_MAX, &number))
+    return NULL;
+  if (!to || !sd_destination_is(to, name, (int)number))
+    to = sd_destination_find(endpoint, name, (int)number);
+  if (to && to->lasting)
+    return endpoint->to = to;
+  if (!sd_arg_address(env, "send", "host", name, (int)number, &addr))
+    return NULL;
+  unsendable = sd_addr_unsendable(&addr);
+  if (unsendable) {
+    sd_throw_range(env, "host", unsendable, name);
+    return NULL;
+  }
+  if (!sd_addr_reaches(&endpoint->handle.local, &addr)) {
+    sd_throw_system(env, "send", -EAFNOSUPPORT, name, (int)number);
+    return NULL;
+  }
+  if (to)
+    to->addr = addr;
+  else
+    to = sd_destination_new(endpoint, name, &addr);
+  if (!to)
+    sd_throw_system(env, "send", -ENOMEM, name, (int)number);
+  return endpoint->to = to;
+}
+
+/* No errno: the peer holds too much of the buffer. */
+#define SD_PEER_BUSY (-100000)
+
+static ssize_t sd_endpoint_send(struct sd_endpoint *endpoint,
+                                const struct sd_destination *to,
+                                const struct iovec *message, int flags) {
   struct sd_handle *handle = &endpoint->handle;
-  ssize_t n = sd_sys_send(handle->fd, data, size, &endpoint->to.addr, flags);
+  ssize_t n =
+      sd_sys_send(handle->fd, message, &to->addr, flags,
+                  sd_peer_hurries(endpoint, to->peer, message->iov_len));
+  if (n == -EAGAIN && endpoint->own_buffers)
+    return SD_PEER_BUSY;
   if (n == -EAGAIN)
     sd_handle_block(handle);
-  else if (n >= 0)
-    handle->in_vain = false;
+  if (n < 0)
+    return n;
+  handle->in_vain = false;
+  sd_peer_takes(endpoint, to->peer, message->iov_len);
   return n;
 }
 
-/* Throws what a failed send to endpoint->to is in Node. */
-static void sd_throw_send(napi_env env, const struct sd_endpoint *endpoint,
-                          int error) {
-  sd_throw_system(env, "send", error, endpoint->to.host, endpoint->to.port);
-}
-
-/* Hands over messages until one is refused, bundled (see sd_bundle). Returns
- * how many were accepted, or why the first was not. */
+/* Hands over messages until one is refused, bundled (see sd_room). Returns how
+ * many were accepted, or why the first was not. */
 static ssize_t sd_endpoint_send_batch(struct sd_endpoint *endpoint,
+                                      const struct sd_destination *to,
                                       const struct iovec *messages,
                                       size_t count) {
-  struct sd_bundle bundle = {.fd = endpoint->handle.fd};
+  struct sd_peer *peer = to->peer;
+  ssize_t n = 0;
   size_t i;
-  for (i = 0; i < count; i++) {
-    size_t following = i + 1 < count ? messages[i + 1].iov_len : 0;
-    bool more = sd_bundle_more(&bundle, messages[i].iov_len, following);
-    ssize_t n = sd_endpoint_send(endpoint, messages[i].iov_base,
-                                 messages[i].iov_len, more ? MSG_MORE : 0);
+  if (count > 0 && !sd_peer_admits(endpoint, peer, 0, messages->iov_len))
+    n = SD_PEER_BUSY;
+  for (i = 0; i < count && n >= 0; i++) {
+    size_t size = messages[i].iov_len;
+    size_t next = i + 1 < count ? messages[i + 1].iov_len : 0;
+    bool admitted = next > 0 && sd_peer_admits(endpoint, peer, size, next);
+    /* Twice, since the path may have smaller packets by now. */
+    bool more =
+        admitted &&
+        sd_room_for_more(&endpoint->room, 2 * sd_peer_charge(peer, size), next);
+    n = sd_endpoint_send(endpoint, to, &messages[i], more ? MSG_MORE : 0);
     if (n < 0)
-      return i > 0 ? (ssize_t)i : n;
+      break;
+    if (next > 0 && !admitted)
+      n = SD_PEER_BUSY;
   }
-  return (ssize_t)count;
+  if (n == SD_PEER_BUSY)
+    sd_peer_set_busy(endpoint, peer);
+  return i > 0 || n >= 0 ? (ssize_t)i : n;
+}
+
+/* What became of the association before, if that has not been said. */
+static int sd_peer_owes(struct sd_endpoint *endpoint, struct sd_peer *peer) {
+  bool owed = peer->owed;
+  if (peer->list != &endpoint->ended)
+    return 0;
+  sd_peer_move(endpoint, peer, NULL);
+  peer->owed = false;
+  return owed ? peer->error : 0;
+}
+
+static void sd_throw_busy(napi_env env, const struct sd_destination *to) {
+  static const char code[] = "ERR_SCTP_PEER_BUSY";
+  char message[256];
+  napi_value name, text, object;
+  snprintf(message, sizeof message,
+           "send %s %s:%d: this peer has not acknowledged what it was sent",
+           code, to->host, to->port);
+  if (napi_create_string_utf8(env, code, NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_create_string_utf8(env, message, NAPI_AUTO_LENGTH, &text) !=
+          napi_ok ||
+      napi_create_error(env, name, text, &object) != napi_ok ||
+      !sd_set_string(env, object, "syscall", "send") ||
+      !sd_set_string(env, object, "address", to->host) ||
+      !sd_set_number(env, object, "port", to->port) ||
+      napi_throw(env, object) != napi_ok)
+    sd_throw_status(env);
+}
+
+/* Sends, and makes of the result what JavaScript gets. */
+static napi_value sd_endpoint_send_result(struct sd_endpoint *endpoint,
+                                          napi_env env,
+                                          struct sd_destination *to,
+                                          const struct iovec *messages,
+                                          size_t count, bool batch) {
+  struct sd_peer *peer = to->peer;
+  ssize_t n = sd_peer_owes(endpoint, peer);
+  napi_value result;
+  if (n == 0)
+    n = sd_endpoint_send_batch(endpoint, to, messages, count);
+  if (n == SD_PEER_BUSY)
+    sd_throw_busy(env, to);
+  else if (n < 0)
+    sd_throw_system(env, "send", (int)n, to->host, to->port);
+  if (peer->id == 0 && peer->handed == 0)
+    sd_peer_remove(endpoint, peer); /* nothing was begun */
+  if (n < 0)
+    return NULL;
+  SD_CHECK(env, napi_create_int64(env, batch ? n : (int64_t)messages->iov_len,
+                                  &result));
+  return result;
+}
+
+/* Tells which of the busy peers have room again. */
+static void sd_endpoint_tell_ready(struct sd_endpoint *endpoint) {
+  struct sd_handle *handle = &endpoint->handle;
+  struct sd_calls calls;
+  struct sd_peer *peer;
+  bool go_on = sd_calls_begin(handle, &calls);
+  while (go_on && (peer = TAILQ_FIRST(&endpoint->ready))) {
+    sd_peer_move(endpoint, peer, NULL);
+    go_on = sd_tell_of_peer(endpoint, "onDrain", NULL, peer->own.host,
+                            peer->own.port, NULL);
+  }
+  sd_calls_end(handle, &calls);
+}
+
+/* Looks at the busy peers, and when to do that again. */
+static void sd_endpoint_look(struct sd_endpoint *endpoint) {
+  struct sd_handle *handle = &endpoint->handle;
+  struct sd_peer *peer, *next;
+  for (peer = TAILQ_FIRST(&endpoint->busy); peer; peer = next) {
+    next = TAILQ_NEXT(peer, link);
+    sd_peer_look(endpoint, peer);
+    if (peer->chunks == 0 || peer->bytes <= sd_peer_limit(endpoint) / 2)
+      sd_peer_move(endpoint, peer, &endpoint->ready);
+  }
+  if (!TAILQ_EMPTY(&endpoint->ready)) {
+    endpoint->look_ms = 0;
+    sd_endpoint_tell_ready(endpoint);
+  }
+  if (handle->state != SD_OPEN ||
+      (TAILQ_EMPTY(&endpoint->busy) && TAILQ_EMPTY(&endpoint->ready)))
+    return;
+  endpoint->look_ms = endpoint->look_ms == 0 ? SD_LOOK_MIN_MS
+                      : endpoint->look_ms < SD_LOOK_MAX_MS
+                          ? endpoint->look_ms * 2
+                          : SD_LOOK_MAX_MS;
+  sd_handle_start_timer(handle, endpoint->look_ms);
 }
 
 static void sd_endpoint_call_on_drain(struct sd_endpoint *endpoint) {
@@ -2161,11 +2832,13 @@ static void sd_endpoint_on_timer(struct sd_handle *handle) {
     return;
   }
   sd_handle_arm(handle, UV_READABLE | (handle->blocked ? UV_WRITABLE : 0));
+  sd_endpoint_look(endpoint);
 }
 
 static void sd_endpoint_release(struct sd_handle *handle) {
   struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
   sd_peers_free(endpoint);
+  sd_partial_drop(&endpoint->returns, &endpoint->returned);
   if (endpoint->on_recv)
     napi_delete_reference(handle->owner->env, endpoint->on_recv);
   if (endpoint->names)
@@ -2182,21 +2855,16 @@ static const struct sd_kind sd_endpoint_kind = {
 /* ----------------------------------------------------- Endpoint: methods */
 
 static napi_value sd_js_send(napi_env env, napi_callback_info info) {
-  napi_value argv[3], self, result;
+  napi_value argv[3], self;
   struct iovec message;
-  ssize_t n;
+  struct sd_destination *to;
   struct sd_endpoint *endpoint = sd_this(env, info, 3, argv, &self);
   if (!endpoint || !sd_check_open(env, &endpoint->handle) ||
-      !sd_arg_message(env, argv[0], "buffer", &message) ||
-      !sd_arg_destination(env, endpoint, argv[1], argv[2]))
+      !sd_arg_message(env, argv[0], "buffer", &message))
     return NULL;
-  n = sd_endpoint_send(endpoint, message.iov_base, message.iov_len, 0);
-  if (n < 0) {
-    sd_throw_send(env, endpoint, (int)n);
-    return NULL;
-  }
-  SD_CHECK(env, napi_create_int64(env, n, &result));
-  return result;
+  to = sd_arg_destination(env, endpoint, argv[1], argv[2]);
+  return to ? sd_endpoint_send_result(endpoint, env, to, &message, 1, false)
+            : NULL;
 }
 
 /* NULL: an exception. To be freed. */
@@ -2222,28 +2890,21 @@ static struct iovec *sd_arg_messages(napi_env env, napi_value array,
 }
 
 static napi_value sd_js_send_batch(napi_env env, napi_callback_info info) {
-  napi_value argv[3], self, result;
+  napi_value argv[3], self, result = NULL;
   struct sd_endpoint *endpoint = sd_this(env, info, 3, argv, &self);
+  struct sd_destination *to = NULL;
   struct iovec *messages;
   uint32_t count;
-  ssize_t n;
   if (!endpoint)
     return NULL;
   messages = sd_arg_messages(env, argv[0], &count);
   if (!messages)
     return NULL;
-  if (!sd_check_open(env, &endpoint->handle) ||
-      !sd_arg_destination(env, endpoint, argv[1], argv[2])) {
-    free(messages);
-    return NULL;
-  }
-  n = sd_endpoint_send_batch(endpoint, messages, count);
+  if (sd_check_open(env, &endpoint->handle))
+    to = sd_arg_destination(env, endpoint, argv[1], argv[2]);
+  if (to)
+    result = sd_endpoint_send_result(endpoint, env, to, messages, count, true);
   free(messages);
-  if (n < 0) {
-    sd_throw_send(env, endpoint, (int)n);
-    return NULL;
-  }
-  SD_CHECK(env, napi_create_int64(env, n, &result));
   return result;
 }
 
@@ -2264,7 +2925,9 @@ static int sd_endpoint_options(int fd, int family) {
       .srto_initial = 250, .srto_min = 200, .srto_max = 5000};
   /* Bounds the waits between INITs, which the RTO's maximum does not: without
    * it, a host that is down is given up after 128 s, with it after 29 s. */
-  static const struct sctp_initmsg init = {.sinit_max_init_timeo = 5000};
+  static const struct sctp_initmsg init = {
+      .sinit_max_attempts = SD_INIT_ATTEMPTS,
+      .sinit_max_init_timeo = SD_INIT_MAX_MS};
   /* The time to live. Here, and not as a PR-SCTP policy, it also suits what is
    * sent before the handshake with a new peer ends. */
   static const struct sctp_sndrcvinfo send_param = {
@@ -2279,14 +2942,15 @@ static int sd_endpoint_options(int fd, int family) {
       {IPPROTO_SCTP, SCTP_FRAGMENT_INTERLEAVE, &interleave, sizeof interleave},
       {IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off},
   };
-  size_t count = sizeof options / sizeof *options;
+  static const int events[] = {SCTP_ASSOC_CHANGE, SCTP_PEER_ADDR_CHANGE,
+                               SCTP_SEND_FAILED_EVENT,
+                               SCTP_PARTIAL_DELIVERY_EVENT};
+  size_t count = sizeof options / sizeof *options, i;
   int error = sd_set_common_options(fd, family);
   if (error == 0)
     error = sd_set_options(fd, options, family == AF_INET6 ? count : count - 1);
-  if (error == 0)
-    error = sd_sys_event(fd, SCTP_ASSOC_CHANGE, true);
-  if (error == 0)
-    error = sd_sys_event(fd, SCTP_PARTIAL_DELIVERY_EVENT, true);
+  for (i = 0; i < sizeof events / sizeof *events && error == 0; i++)
+    error = sd_sys_event(fd, events[i], true);
   return error;
 }
 
@@ -2337,33 +3001,61 @@ static napi_value sd_endpoint_object(struct sd_endpoint *endpoint,
                                      napi_value on_recv) {
   napi_env env = endpoint->handle.owner->env;
   napi_value object;
-  napi_property_descriptor on_drain = {
-      .utf8name = "onDrain",
-      .attributes = napi_writable | napi_enumerable | napi_configurable};
-  SD_CHECK(env, napi_get_null(env, &on_drain.value));
+  napi_property_descriptor callbacks[] = {{.utf8name = "onDrain"},
+                                          {.utf8name = "onPeer"},
+                                          {.utf8name = "onUndelivered"}};
+  const size_t count = sizeof callbacks / sizeof *callbacks;
+  size_t i;
+  for (i = 0; i < count; i++) {
+    callbacks[i].attributes =
+        napi_writable | napi_enumerable | napi_configurable;
+    SD_CHECK(env, napi_get_null(env, &callbacks[i].value));
+  }
   object = sd_handle_object(&endpoint->handle);
   if (!object)
     return NULL;
-  if (napi_define_properties(env, object, 1, &on_drain) == napi_ok &&
+  if (napi_define_properties(env, object, count, callbacks) == napi_ok &&
       sd_endpoint_bind(endpoint, object, on_recv))
     return object;
   sd_throw_status(env);
   return NULL;
 }
 
+/* Whether sysctl net.sctp.sndbuf_policy gives each association of a new socket
+ * a send buffer of its own. */
+static bool sd_sys_own_buffers(void) {
+  char policy = '0';
+  int fd = open("/proc/sys/net/sctp/sndbuf_policy", O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return false;
+  if (read(fd, &policy, 1) < 0)
+    policy = '0';
+  close(fd);
+  return policy != '0';
+}
+
 /* Takes over `fd`. NULL: no memory. */
 static struct sd_endpoint *sd_endpoint_new(struct sd_env *owner, int fd) {
   struct sd_endpoint *endpoint = calloc(1, sizeof *endpoint);
-  struct sd_peer **peers = calloc(SD_PEER_SLOTS, sizeof *peers);
-  if (!endpoint || !peers) {
+  if (!endpoint || !sd_table_init(&endpoint->peers) ||
+      !sd_table_init(&endpoint->destinations)) {
     close(fd);
   } else if (sd_handle_init(&endpoint->handle, &sd_endpoint_kind, owner, fd) ==
              0) {
-    endpoint->peers = peers;
-    endpoint->slots = SD_PEER_SLOTS;
+    TAILQ_INIT(&endpoint->busy);
+    TAILQ_INIT(&endpoint->ready);
+    TAILQ_INIT(&endpoint->ended);
+    TAILQ_INIT(&endpoint->spare);
+    endpoint->room.fd = fd;
+    endpoint->returns.max = 2 * SD_BUFFER; /* what a message can have */
+    endpoint->own_buffers = sd_sys_own_buffers();
+    sd_room_ask(&endpoint->room);
     return endpoint;
   }
-  free(peers);
+  if (endpoint) {
+    free(endpoint->peers.slots);
+    free(endpoint->destinations.slots);
+  }
   free(endpoint);
   return NULL;
 }
@@ -2507,7 +3199,7 @@ static int sd_settings_apply(int fd, int family, const struct sd_settings *s) {
 
 /* What is rare enough to be always on. The accepted sockets inherit it, so that
  * they miss nothing. */
-static void sd_subscribe(int fd) {
+static int sd_subscribe(int fd) {
   static const int types[] = {
       SCTP_ASSOC_CHANGE,           SCTP_PEER_ADDR_CHANGE,
       SCTP_REMOTE_ERROR,           SCTP_SHUTDOWN_EVENT,
@@ -2516,9 +3208,13 @@ static void sd_subscribe(int fd) {
       SCTP_STREAM_CHANGE_EVENT,    SCTP_SEND_FAILED_EVENT,
   };
   size_t i;
-  /* An older kernel does not know them all. */
-  for (i = 0; i < sizeof types / sizeof *types; i++)
-    sd_sys_event(fd, types[i], true);
+  int error = 0;
+  for (i = 0; i < sizeof types / sizeof *types && error == 0; i++) {
+    error = sd_sys_event(fd, types[i], true);
+    if (error == -EINVAL) /* an older kernel does not know them all */
+      error = 0;
+  }
+  return error;
 }
 
 /* Makes a one-to-one socket and binds it, if there are local addresses. Returns
@@ -2535,7 +3231,7 @@ static int sd_stream_socket(int family, const struct sd_settings *settings,
   if (error == 0)
     error = sd_settings_apply(fd, family, settings);
   if (error == 0)
-    sd_subscribe(fd);
+    error = sd_subscribe(fd);
   if (error == 0 && locals->count) {
     *syscall = "bind";
     error = sd_sys_bindx(fd, locals);
@@ -2632,7 +3328,7 @@ static struct sd_socket *sd_socket_new(const struct sd_kind *kind,
 static bool sd_socket_end(struct sd_socket *socket, int error) {
   struct sd_handle *handle = &socket->handle;
   napi_env env = handle->owner->env;
-  napi_value argument = NULL, reason;
+  napi_value argument = NULL;
   char host[SD_HOST_MAX];
   socket->ended = true;
   sd_handle_arm(handle, handle->armed & ~UV_READABLE);
@@ -2644,41 +3340,27 @@ static bool sd_socket_end(struct sd_socket *socket, int error) {
                         : sd_system_error(env, "connect", error, host,
                                           sd_addr_port(&socket->remote));
   if (argument &&
-      (socket->reason_length == 0 ||
-       (napi_create_string_utf8(env, socket->reason, socket->reason_length,
-                                &reason) == napi_ok &&
-        napi_set_named_property(env, argument, "reason", reason) == napi_ok)))
+      sd_set_reason(env, argument, socket->reason, socket->reason_length))
     return sd_tell(handle, "onEnd", 1, &argument);
   sd_report(handle->owner, napi_generic_failure);
   return false;
 }
 
-/* The text of the peer's ABORT: RFC 9260 section 3.3.10.12, User-Initiated
- * Abort. */
-static void sd_socket_keep_reason(struct sd_socket *socket,
-                                  const uint8_t *cause, size_t size) {
-  const size_t head = 4;
-  size_t length;
-  if (size < head || cause[0] != 0 || cause[1] != 12)
-    return;
-  length = (size_t)cause[2] << 8 | cause[3];
-  if (length < head || length > size)
-    return;
-  length -= head;
-  if (length > sizeof socket->reason)
-    length = sizeof socket->reason;
-  memcpy(socket->reason, cause + head, length);
-  socket->reason_length = length;
-}
-
 static void sd_socket_on_assoc_change(struct sd_socket *socket,
                                       const struct sctp_assoc_change *change,
                                       size_t size) {
+  const char *text;
+  size_t length;
   switch (change->sac_state) {
   case SCTP_COMM_LOST:
   case SCTP_CANT_STR_ASSOC:
     socket->over = socket->lost = true;
-    sd_socket_keep_reason(socket, change->sac_info, size - sizeof *change);
+    length = sd_abort_reason(change->sac_info, size - sizeof *change, &text);
+    if (length > sizeof socket->reason)
+      length = sizeof socket->reason;
+    if (length > 0)
+      memcpy(socket->reason, text, length);
+    socket->reason_length = length;
     break;
   case SCTP_SHUTDOWN_COMP:
     socket->over = true;
@@ -2917,7 +3599,7 @@ static int sd_socket_read_chunk(napi_env env, napi_value list, uint32_t next,
  * the rest must wait; another error; or 1: an exception. */
 static int sd_socket_send_list(struct sd_socket *socket, napi_value list) {
   napi_env env = socket->handle.owner->env;
-  struct sd_bundle bundle = {.fd = socket->handle.fd};
+  struct sd_room room = {.fd = socket->handle.fd};
   struct sd_attributes attributes[SD_CHUNK];
   struct iovec messages[SD_CHUNK];
   uint32_t length, total;
@@ -2935,10 +3617,13 @@ static int sd_socket_send_list(struct sd_socket *socket, napi_value list) {
       return 1;
     for (i = 0; error == 0 && i < count; i++) {
       size_t following = i + 1 < count ? messages[i + 1].iov_len : 0;
-      bool more = sd_bundle_more(&bundle, messages[i].iov_len, following);
+      long charge = sd_charge(messages[i].iov_len, SD_FRAGMENT_MIN);
+      bool more = sd_room_for_more(&room, charge, following);
       error = sd_socket_send(socket, &messages[i], &attributes[i], more);
-      if (error == 0)
+      if (error == 0) {
+        room.left -= charge;
         socket->next++;
+      }
     }
   }
   return error;

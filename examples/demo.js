@@ -60,7 +60,7 @@ function transfer(file, size, { address, port }) {
           const part = file.subarray(offset, offset + size);
           handle.send(Buffer.concat([header, part]), address, port);
         } catch (error) {
-          if (error.code === 'EAGAIN') return; // on in onDrain
+          if (/^(EAGAIN|ERR_SCTP_PEER_BUSY)$/.test(error.code)) return; // on in onDrain
           throw error;
         }
         started.push(performance.now());

@@ -11,6 +11,7 @@ const {
   pair,
   run,
   runScript,
+  sendAll,
   SNDBUF,
   test,
   until,
@@ -115,7 +116,7 @@ test('a message that is too long ends a batch, and those before it arrive', asyn
   });
 });
 
-test('sendBatch goes on in onDrain, and throws EAGAIN where nothing fits', async (t) => {
+test('sendBatch goes on in onDrain, and throws where nothing fits', async (t) => {
   const { sender, received, port } = await acquainted(t);
   const list = numbered(3000, 700);
   let next = 0;
@@ -127,7 +128,7 @@ test('sendBatch goes on in onDrain, and throws EAGAIN where nothing fits', async
         try {
           next += sender.sendBatch(list.slice(next), HOST, port);
         } catch (error) {
-          assert.equal(error.message, `send EAGAIN ${HOST}:${port}`);
+          assert.equal(error.code, 'ERR_SCTP_PEER_BUSY');
           return;
         }
       }
@@ -215,10 +216,14 @@ test('messages of all lengths, received in one drain, are intact', async (t) => 
   });
   const sizes = [
     ...[1, 2, 15, 16, 17, 63, 64, 65, 1000, 4095, 4096, 4097],
-    ...[16383, 16384, 16385, 8000, 8000, 8000, 1, 1, 65536, 1, 100000, 3],
+    ...[16383, 16384, 16385, 8000, 8000, 8000, 1, 1],
   ];
   const list = sizes.map((size, i) => Buffer.alloc(size, i + 1));
   assert.equal(sender.sendBatch(list, HOST, port), list.length);
+  for (const size of [65536, 1, 100000, 3]) {
+    list.push(Buffer.alloc(size, list.length + 1));
+    await sendAll(sender, list.slice(-1), HOST, port);
+  }
   await until(() => received.length === list.length);
   assert.deepEqual(contents(received), hex(list));
 });

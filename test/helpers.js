@@ -52,10 +52,8 @@ function test(name, body) {
       handles.push(handle);
       return handle;
     };
-    t.spawn = (program, args) => {
-      const child = spawn(program, args, {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
+    t.spawn = (program, args, stdin = 'ignore') => {
+      const child = spawn(program, args, { stdio: [stdin, 'pipe', 'inherit'] });
       handles.push({ close: () => child.kill('SIGKILL') });
       return child;
     };
@@ -140,7 +138,10 @@ function collector(t, options) {
   return { handle, received, port: handle.address().port };
 }
 
-/** Sends all messages, going on in onDrain where the buffer is full. */
+/** Whether send() has no room now, for this peer or for any. */
+const isFull = ({ code }) => code === 'EAGAIN' || code === 'ERR_SCTP_PEER_BUSY';
+
+/** Sends all messages, going on in onDrain where there is no room. */
 function sendAll(handle, messages, host, port) {
   return new Promise((resolve, reject) => {
     let next = 0;
@@ -151,7 +152,7 @@ function sendAll(handle, messages, host, port) {
           next++;
         }
       } catch (error) {
-        if (error.code !== 'EAGAIN') reject(error);
+        if (!isFull(error)) reject(error);
         return;
       }
       handle.onDrain = null;
@@ -278,6 +279,8 @@ module.exports = {
   collector,
   ending,
   enterOwnNetwork,
+  finish,
+  isFull,
   messages,
   open,
   openSockets,

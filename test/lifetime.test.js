@@ -233,12 +233,12 @@ const stages = {
     handle.send(Buffer.from('x'), '192.0.2.1', 9);
     handle.close();
     parentPort.postMessage('begun');`,
-  'a full buffer': `const handle = open('0.0.0.0', 0, 100, () => {});
+  'a busy peer': `const handle = open('0.0.0.0', 0, 100, () => {});
     handle.onDrain = () => {};
     try {
       for (;;) handle.send(Buffer.alloc(1000), '192.0.2.1', 9);
     } catch (error) {
-      if (error.code !== 'EAGAIN') throw error;
+      if (error.code !== 'ERR_SCTP_PEER_BUSY') throw error;
     }
     parentPort.postMessage('begun');`,
 };

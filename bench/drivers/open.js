@@ -14,13 +14,15 @@ function listen(onMessage, onReady) {
   onReady(handle.address().port);
 }
 
-/** False: the buffer is full. */
+const isFull = ({ code }) => code === 'EAGAIN' || code === 'ERR_SCTP_PEER_BUSY';
+
+/** False: there is no room. */
 function trySend(handle, data, host, port) {
   try {
     handle.send(data, host, port);
     return true;
   } catch (error) {
-    if (error.code === 'EAGAIN') return false;
+    if (isFull(error)) return false;
     throw error;
   }
 }
@@ -30,7 +32,7 @@ function trySendBatch(handle, list, host, port) {
   try {
     return handle.sendBatch(list, host, port);
   } catch (error) {
-    if (error.code === 'EAGAIN') return 0;
+    if (isFull(error)) return 0;
     throw error;
   }
 }

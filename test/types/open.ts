@@ -29,7 +29,16 @@ const sent: number = endpoint.sendBatch(
   5000,
 );
 endpoint.onDrain = () => {};
+endpoint.onDrain = (host, port) => host ?? port?.toFixed();
 endpoint.onDrain = null;
+endpoint.onPeer = (state, host, port, error) => {
+  const states: 'up' | 'down' | 'restart' = state;
+  const code: 'ECONNREFUSED' | 'ETIMEDOUT' | 'ECONNRESET' | undefined =
+    error?.code;
+  console.log(states, host.length, port.toFixed(), code, error?.reason);
+};
+endpoint.onUndelivered = (data, host, port, left) =>
+  console.log(data.readUInt8(), host.length, port.toFixed(), left === true);
 const { address, family, port } = endpoint.address();
 const families: 'IPv4' | 'IPv6' = family;
 endpoint.ref().unref().close();
@@ -48,5 +57,5 @@ endpoint.send(Buffer.from('x'), '::1', '5000');
 open('0.0.0.0', 0, 65536);
 // @ts-expect-error the host is a string
 open(null, 0, 65536, () => {});
-// @ts-expect-error onDrain is called without arguments
+// @ts-expect-error onDrain may be called without arguments
 endpoint.onDrain = (host: string) => host;
