@@ -714,7 +714,7 @@ static int sd_sys_listen(int fd, int backlog) {
  * has chosen. The rest of what it tells is another address where there are
  * several, and a link-local one without its interface. */
 static int sd_sys_get_port(int fd, union sd_addr *addr) {
-  union sd_addr bound;
+  union sd_addr bound = {0};
   socklen_t length = sizeof bound;
   if (getsockname(fd, &bound.sa, &length) < 0)
     return -errno;
