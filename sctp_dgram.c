@@ -1003,7 +1003,8 @@ static int sd_partial_append(struct sd_assembly *assembly,
     partial->data = grown;
     partial->capacity = capacity;
   }
-  memcpy(partial->data + partial->length, data, size);
+  if (partial->data) /* else there is nothing yet, not even in this piece */
+    memcpy(partial->data + partial->length, data, size);
   partial->length = needed;
   return 0;
 }
