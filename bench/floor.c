@@ -392,7 +392,11 @@ static long long proc(const char *path, const char *name) {
   return kib * 1024;
 }
 
-static struct usage { long long rss, slab; } usage(void) {
+struct usage {
+  long long rss, slab;
+};
+
+static struct usage usage(void) {
   return (struct usage){proc("/proc/self/status", "VmRSS:"),
                         proc("/proc/meminfo", "Slab:")};
 }
