@@ -1731,7 +1731,8 @@ static bool sd_is_recent(napi_env env, struct sd_env *owner, napi_value self) {
          same;
 }
 
-/* The class's signature makes sure that `this` is one of its objects. */
+/* The class's signature makes sure that `this` is one of its objects, or what
+ * `new` has just made for a method that is no constructor. */
 static void *sd_this(napi_env env, napi_callback_info info, size_t argc,
                      napi_value *argv, napi_value *self) {
   void *owner, *handle;
@@ -1744,7 +1745,7 @@ static void *sd_this(napi_env env, napi_callback_info info, size_t argc,
       return handle;
     }
   }
-  sd_throw_status(env);
+  napi_throw_type_error(env, "ERR_INVALID_THIS", "Illegal invocation");
   return NULL;
 }
 
