@@ -3580,13 +3580,13 @@ static int sd_socket_read_chunk(napi_env env, napi_value list, uint32_t next,
   uint32_t count = total - next < SD_CHUNK ? total - next : SD_CHUNK;
   size_t size;
   void *data;
-  if (!sd_arg_elements(env, list, 1 + next, count, elements, messages))
-    return -1;
+  /* First, since it may be a getter, too. */
   if (napi_get_element(env, list, 0, &first) != napi_ok) {
     sd_throw_status(env);
     return -1;
   }
-  if (!sd_arg_bytes(env, first, "attributes", &data, &size))
+  if (!sd_arg_elements(env, list, 1 + next, count, elements, messages) ||
+      !sd_arg_bytes(env, first, "attributes", &data, &size))
     return -1;
   if (size != total * sizeof *attributes) {
     sd_throw_range(env, "attributes.length", "4 for each message", "another");
