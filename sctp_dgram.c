@@ -2137,7 +2137,7 @@ static void sd_peer_look(struct sd_endpoint *endpoint, struct sd_peer *peer) {
                         &stats_length) < 0)
     return;
   if (status.sstat_fragmentation_point > 0)
-    peer->fragment = status.sstat_fragmentation_point;
+    peer->fragment = (int)status.sstat_fragmentation_point;
   sent = (uint32_t)(stats.sas_ouodchunks + stats.sas_oodchunks);
   /* With nothing on its way, nothing is waiting either. */
   if ((int32_t)(peer->handed - sent) < 0 ||
@@ -3810,8 +3810,9 @@ static napi_value sd_js_socket_set_reading(napi_env env,
  * ended already, receiving tells. RFC 6458 section 4.1.7. */
 static napi_value sd_js_socket_shutdown(napi_env env, napi_callback_info info) {
   struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
-  if (socket)
-    sd_sys_shutdown(socket->handle.fd);
+  int error = socket ? sd_sys_shutdown(socket->handle.fd) : 0;
+  if (error < 0 && error != -ENOTCONN)
+    sd_throw_system(env, "shutdown", error, NULL, 0);
   return NULL;
 }
 

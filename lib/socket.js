@@ -502,7 +502,12 @@ class Socket extends Duplex {
       this.#whenConnected = () => this._final(callback);
       return;
     }
-    this.#handle?.shutdown();
+    try {
+      this.#handle?.shutdown();
+    } catch (error) {
+      callback(error);
+      return;
+    }
     this.#readOn(); // the end of it is to be seen
     callback();
   }
