@@ -1,0 +1,5 @@
+'use strict';
+
+// A short run of what `npm run stress` does at length.
+process.env.CALLS ??= '5000';
+require('./stress/callers.test');
