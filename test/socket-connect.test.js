@@ -360,6 +360,11 @@ for (const [name, options, code] of [
     'ERR_INVALID_ARG_VALUE',
   ],
   [
+    'endless remoteAddresses',
+    { port: 1, remoteAddresses: new Array(2 ** 32 - 1) },
+    'ERR_INVALID_ARG_TYPE',
+  ],
+  [
     'a text as remoteAddresses',
     { port: 1, remoteAddresses: '::1' },
     'ERR_INVALID_ARG_TYPE',
