@@ -2,6 +2,7 @@
 
 const assert = require('node:assert/strict');
 const { open } = require('..');
+const binding = require('../lib/binding');
 const { test } = require('./helpers');
 
 const type = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
@@ -175,6 +176,31 @@ test('the class of handles cannot be constructed', (t) => {
   });
   class Derived extends handle.constructor {}
   assert.throws(() => new Derived(), { code: 'ERR_ILLEGAL_CONSTRUCTOR' });
+});
+
+test('a method is no constructor', (t) => {
+  const handle = t.open();
+  assert.throws(() => new handle.send(), {
+    name: 'TypeError',
+    code: 'ERR_INVALID_THIS',
+  });
+});
+
+test('attributes that are a getter may detach the messages', async (t) => {
+  const { port } = (await t.listen({})).address();
+  const socket = binding.connect(['127.0.0.1'], port, [], 0, {});
+  const message = Buffer.from(new ArrayBuffer(1000));
+  const list = Object.defineProperty([0, message], 0, {
+    get() {
+      structuredClone(message.buffer, { transfer: [message.buffer] });
+      return new Uint32Array(4);
+    },
+  });
+  try {
+    assert.throws(() => socket.send(list), range); // it has no bytes any more
+  } finally {
+    socket.close(true);
+  }
 });
 
 test('a refused argument loses nothing', async (t) => {
