@@ -10,7 +10,7 @@ const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const { setTimeout: wait } = require('node:timers/promises');
 const { connect, createServer, open } = require('../..');
-const binding = require('../../build/Release/sctp_dgram.node');
+const binding = require('../../lib/binding');
 const { openSockets, until } = require('../helpers');
 
 const HOST = '127.0.0.1';
