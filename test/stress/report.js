@@ -5,6 +5,7 @@ const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const { after } = require('node:test');
 const helpers = require('../helpers');
+const { printTable } = require('./table');
 const { Tally } = require('./traffic');
 
 /** What a scenario may take, ms; an emulated CPU needs some of it. */
@@ -159,14 +160,7 @@ after(() => {
     ],
     ...rows.map((row) => row.columns()),
   ];
-  const widths = table[0].map((_, column) =>
-    Math.max(...table.map((line) => line[column].length)),
-  );
-  const line = (cells) =>
-    `| ${cells.map((cell, i) => cell.padEnd(widths[i])).join(' | ')} |`;
-  const [head, ...body] = table.map(line);
-  const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`;
-  console.log([head, rule, ...body].join('\n'));
+  printTable(table);
 });
 
 module.exports = { scenario, until };
