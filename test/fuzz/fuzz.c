@@ -324,7 +324,7 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
   size = take_bytes(data, size < room ? size : room);
   message->msg_flags = kind & 1 ? MSG_EOR : 0;
   take_address(message->msg_name);
-  info.rcv_assoc_id = take() & 3;
+  info.rcv_assoc_id = 1 + (take() & 3); /* 0 is none */
   memcpy(CMSG_DATA(cmsg), &info, sizeof info);
   cmsg->cmsg_level = IPPROTO_SCTP;
   cmsg->cmsg_type = SCTP_RCVINFO;
