@@ -2259,13 +2259,14 @@ static bool sd_on_assoc_end(struct sd_endpoint *endpoint, struct sd_peer *peer,
                             const char *host, int port) {
   napi_env env = endpoint->handle.owner->env;
   bool graceful = change->sac_state == SCTP_SHUTDOWN_COMP;
-  bool busy = peer && peer->list == &endpoint->busy;
+  bool waits =
+      peer && (peer->list == &endpoint->busy || peer->list == &endpoint->ready);
   int error = graceful ? 0 : sd_end_error(endpoint, peer, change);
   napi_value object = NULL;
   const char *text = NULL;
   size_t length =
       sd_abort_reason(change->sac_info, size - sizeof *change, &text);
-  if (peer && graceful)
+  if (peer && (graceful || peer->gone))
     sd_peer_remove(endpoint, peer);
   else if (peer)
     sd_peer_end(endpoint, peer, error);
@@ -2274,7 +2275,7 @@ static bool sd_on_assoc_end(struct sd_endpoint *endpoint, struct sd_peer *peer,
   if (!graceful && (!object || !sd_set_reason(env, object, text, length)))
     return false;
   return sd_tell_peer_state(endpoint, "down", host, port, object) &&
-         (!busy ||
+         (!waits ||
           sd_tell_of_peer(endpoint, "onDrain", NULL, host, port, NULL));
 }
 

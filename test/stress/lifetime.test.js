@@ -6,6 +6,7 @@ const { on, once } = require('node:events');
 const fs = require('node:fs');
 const path = require('node:path');
 const { after } = require('node:test');
+const { setTimeout: wait } = require('node:timers/promises');
 const { Worker } = require('node:worker_threads');
 const { createServer } = require('../..');
 const { associations, enterOwnNetwork, run, test } = require('../helpers');
@@ -85,14 +86,17 @@ test(`${WORKERS} workers are terminated under traffic`, async (t) => {
   const failures = [];
   const number = random(1);
 
-  /** Starts worker after worker; each ends at a moment of its first `time` ms. */
+  /**
+   * Starts worker after worker; each ends at a moment of its first `time` ms,
+   * rather an early one, when it still is starting.
+   */
   async function chain(time) {
     while (started < WORKERS) {
       started++;
       const worker = startWorker();
       worker.on('error', (error) => failures.push(error));
       worker.on('message', () => busy++);
-      await new Promise((resolve) => setTimeout(resolve, number() * time));
+      await wait(number() ** 2 * time);
       await worker.terminate();
     }
   }
