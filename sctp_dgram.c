@@ -2151,18 +2151,25 @@ static long sd_peer_limit(const struct sd_endpoint *endpoint) {
   return endpoint->own_buffers ? endpoint->room.size : endpoint->room.left / 2;
 }
 
+/* Whether so much more fits, after what has been sent and another `ahead`. A
+ * peer that holds little may be sent any message. */
+static bool sd_peer_fits(const struct sd_endpoint *endpoint,
+                         const struct sd_peer *peer, long ahead, long charge) {
+  long limit = sd_peer_limit(endpoint), holds = peer->bytes + ahead;
+  return holds <= limit / 4 || holds + charge <= limit;
+}
+
 /* Whether the peer may be sent a message of `size` bytes, after another one of
- * `before` bytes; 0: none. One that holds little may be sent any. Where the
- * buffer is full, or the message too long for it, the kernel will say so. */
+ * `before` bytes; 0: none. Where the buffer is full, or the message too long
+ * for it, the kernel will say so. */
 static bool sd_peer_admits(struct sd_endpoint *endpoint, struct sd_peer *peer,
                            size_t before, size_t size) {
   long ahead = sd_peer_charge(peer, before);
-  if (peer->bytes + ahead <= sd_peer_limit(endpoint) / 4)
+  long charge = sd_peer_charge(peer, size);
+  if (sd_peer_fits(endpoint, peer, ahead, charge))
     return true;
   sd_peer_look(endpoint, peer);
-  ahead += peer->bytes;
-  return ahead <= sd_peer_limit(endpoint) / 4 ||
-         ahead + sd_peer_charge(peer, size) <= sd_peer_limit(endpoint) ||
+  return sd_peer_fits(endpoint, peer, ahead, charge) ||
          endpoint->room.left <= 0 || (long)size > endpoint->room.size;
 }
 
