@@ -24,7 +24,7 @@ let sink; // port of the good endpoint
 let victim = {}; // the object that is being called
 let internal = false; // victim is of the bare binary
 let calls = 0;
-let accepted = []; // what has been made aside and is to be closed
+const accepted = []; // what has been made and is to be closed
 const thrown = new Map(); // how often which error came
 
 /** A pseudo-random integer from 0 to n - 1 (mulberry32). */
@@ -283,13 +283,18 @@ const writable = { endpoint: ['onDrain'], server: ['maxConnections'] };
 
 // ----------------------------------------------------------------- objects
 
+/** Its errors are looked at, and what a server accepts is closed, too. */
 function quiet(emitter) {
   emitter.on('error', check);
+  if (emitter.listen) {
+    emitter.on('connection', (socket) => accepted.push(quiet(socket)));
+  }
   return emitter;
 }
 
 async function endpoint() {
   const handle = open(HOST, 0, 65536, callback());
+  accepted.push(handle); // what follows may fail
   if (random(3) === 0) handle.unref();
   if (random(2) === 0) handle.send(buffer(), HOST, sink);
   if (random(4) === 0) handle.close(); // and is flushing
@@ -351,6 +356,7 @@ function bare(handle) {
 async function rawSocket() {
   const settings = { maxMessageSize: 1000, batchMax: 1000 };
   const handle = bare(binding.connect([HOST], port, [], 0, settings));
+  accepted.push(handle);
   if (random(2) === 0) handle.start(callback());
   if (random(2) === 0) await wait(5);
   if (random(4) === 0) handle.close(random(2) === 0);
@@ -382,6 +388,10 @@ function dispose(object) {
   } catch (error) {
     check(error);
   }
+}
+
+function disposeOfAccepted() {
+  for (const made of accepted.splice(0)) dispose(made);
 }
 
 // ------------------------------------------------------------------- calls
@@ -449,6 +459,7 @@ async function hostility() {
     object = await pick(kinds[kind])();
   } catch (error) {
     check(error); // a callback has closed it, or thrown, before it was ready
+    disposeOfAccepted();
     return;
   }
   victim = object;
@@ -457,8 +468,7 @@ async function hostility() {
     callOnce(kind, object);
     if (random(10) === 0) await new Promise(setImmediate);
   }
-  for (const made of accepted) dispose(made);
-  accepted = [];
+  disposeOfAccepted();
   if (kind !== 'exports' && kind !== 'binding') dispose(object);
 }
 
@@ -528,7 +538,10 @@ exports.run = async (count, firstSeed) => {
   await good.close();
   // Endpoints may flush for 5 seconds, and connects retry.
   const deadline = Date.now() + 60_000;
-  await until(() => openSockets() <= before || Date.now() > deadline);
+  await until(() => {
+    disposeOfAccepted(); // what has arrived only now
+    return openSockets() <= before || Date.now() > deadline;
+  });
   const sockets = openSockets() - before;
   if (sockets > 0) setTimeout(() => process.exit(1), 1000); // it would hang
   console.log(
