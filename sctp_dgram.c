@@ -2036,7 +2036,7 @@ static struct sd_peer *sd_peer_get(struct sd_endpoint *endpoint,
   char host[SD_HOST_MAX];
   union sd_addr addr = *from;
   bool gone;
-  if (peer)
+  if (peer || id == 0) /* which the kernel gives to no association */
     return peer;
   gone = !sd_peer_address(endpoint, id, &addr);
   if (gone && addr.sa.sa_family == AF_INET6)
