@@ -10,9 +10,10 @@ import type { Duplex, Readable } from 'node:stream';
  * What `onRecv` is called with: a whole message and who sent it, or, on
  * failure, a text. `typeof result === 'string'` tells them apart.
  *
- * - `data`: the message. It is yours to keep and to change. Short messages may
- *   share an `ArrayBuffer` of at most 16 KiB, as Node's own short Buffers do;
- *   copy what you keep for long, or hand to another thread.
+ * - `data`: the message. It is yours to keep and to change. Messages may share
+ *   an `ArrayBuffer`, as Node's own short Buffers do: of at most 16 KiB, or,
+ *   where they are as long themselves, of 256 KiB. Copy what you keep for long,
+ *   or hand to another thread.
  * - `host`: the sender's IP address. IPv4 is always in dotted form, also on a
  *   dual-stack endpoint; a link-local address carries its interface
  *   (`fe80::1%eth0`), except, on an endpoint bound to `'::'`, that of a sender

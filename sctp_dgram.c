@@ -38,15 +38,16 @@
  *    called any more, and the socket lives on until its peers have everything.
  *    Peers with an association are removed while messages are read and at the
  *    end, and a flush, which reads too, does not start while a drain is
- * running: so a drain may use its peer after a call into JavaScript. A peer
- * owns the names that send() calls it by; endpoint->to is one of them, or NULL.
+ *    running: so a drain may use its peer after a call into JavaScript. A peer
+ *    owns the names that send() calls it by; endpoint->to is one of them, or
+ *    NULL.
  * 6. What a socket's send() could not hand over stays in its JavaScript array,
  *    which the socket refers to until it is sent, has failed, or is closed.
  * 7. A drain, of which only one runs at a time, fills the batch while no
- *    JavaScript runs, and hands it over. JavaScript may take the batch's memory
- *    away: it is looked up again after each call. What is in the batch refers
- *    to peers by index, so it is handed over before peers change; close()
- *    empties it.
+ *    JavaScript runs, and hands it over. Long messages stay in the slab, which
+ *    then belongs to JavaScript up to their end. It may take the slab away: it
+ *    is looked up again after each call. What is in the batch refers to peers
+ *    by index, so it is handed over before peers change; close() empties it.
  * 8. One asynchronous cleanup hook per environment closes all handles and is
  *    removed by the last close callback. From then on, and when a call into
  *    JavaScript fails because the thread is being terminated, none is made.
@@ -96,6 +97,9 @@
  * them keeps the memory of all; in Node's pool for small Buffers it is 8 KiB.
  */
 #define SD_TOGETHER (16 * 1024)
+
+/* A message this long is not copied but keeps the slab. */
+#define SD_KEEPS (16 * 1024)
 
 /* Room for the next message, with less of which JavaScript first gets those
  * that are there. The longest chunk that the kernel gives back, with what
@@ -171,10 +175,10 @@ struct sd_addrs {
 /* A message that has been received. sd_deliver_source reads the fields in this
  * order. */
 struct sd_item {
-  uint32_t start; /* in the batch */
+  uint32_t start; /* in the slab */
   uint32_t size;
   uint32_t span; /* bytes of the messages from here on that JavaScript copies
-                    together; 0: it has a copy of this one */
+                    together; 0: it has this one */
   uint32_t sid;  /* of an endpoint: which of its names the peer has */
   uint32_t ppid; /* of an endpoint: the peer's port */
   uint32_t unordered;
@@ -187,7 +191,6 @@ struct sd_batch {
   uint32_t next;
   uint32_t count;
   struct sd_item items[SD_DRAIN];
-  _Alignas(max_align_t) char slab[SD_SLAB];
 };
 
 enum sd_class { SD_ENDPOINT, SD_SOCKET, SD_LISTENER, SD_CLASSES };
@@ -204,11 +207,14 @@ struct sd_env {
   bool exiting;                   /* call no JavaScript any more */
   struct sd_handle *recent;       /* of sd_this(), or NULL */
   struct sd_handle *draining;     /* which receives now, or NULL */
-  struct sd_batch *batch;         /* valid until JavaScript is called */
-  size_t used;                    /* bytes of its slab */
-  struct sd_item *group;          /* which has the present span, or NULL */
-  napi_ref batch_bytes;           /* the same as a Buffer */
-  napi_ref use;                   /* the functions of sd_deliver_source */
+  struct sd_batch *batch;
+  char *slab;            /* its bytes; valid until JavaScript is called */
+  napi_ref slab_bytes;   /* the same as a Buffer */
+  size_t first;          /* where the batch begins in the slab */
+  size_t used;           /* ... and ends */
+  size_t kept;           /* what stands before may be JavaScript's */
+  struct sd_item *group; /* which has the present span, or NULL */
+  napi_ref use;          /* the functions of sd_deliver_source */
   napi_ref deliver;
   napi_ref bind;
   char scratch[SD_SCRATCH]; /* for what is thrown away */
@@ -814,7 +820,8 @@ static ssize_t sd_sys_send(int fd, const struct iovec *message,
                           .msg_iovlen = 1,
                           .msg_control = &control};
   ssize_t n;
-  sd_add_cmsg(&header, SCTP_SNDINFO, &info, sizeof info);
+  if (hurry)
+    sd_add_cmsg(&header, SCTP_SNDINFO, &info, sizeof info);
   do {
     /* Without attributes, sendto() is a little faster. */
     n = hurry ? sendmsg(fd, &header, flags | MSG_NOSIGNAL)
@@ -947,6 +954,8 @@ static long sd_charge_chunk(size_t size) {
 /* The same for a message that goes in chunks of at most `fragment` bytes. */
 static long sd_charge(size_t size, size_t fragment) {
   size_t rest = size % fragment;
+  if (rest == size)
+    return sd_charge_chunk(size);
   return (long)(size / fragment) * sd_charge_chunk(fragment) +
          (rest > 0 ? sd_charge_chunk(rest) : 0);
 }
@@ -1337,23 +1346,28 @@ static bool sd_tell(struct sd_handle *handle, const char *name, size_t argc,
  * much as a small copy in the kernel. So messages are received into memory that
  * JavaScript can read, and one call hands over many. */
 
-/* What hands messages over: deliver() the batch that use() has been given, or
- * the one message in it that is in a Buffer of its own, to a function; bind()
- * makes this function of onRecv. In C the same would take four times as long.
- * It is compiled here, so that the package and the bare binary have the same.
- * Messages that share memory cannot be transferred to another thread, as Node
- * has it with small Buffers. */
+/* What hands messages over: deliver() the batch in `words`, whose bytes are in
+ * the slab that use() has been given, or the one message that is in a Buffer of
+ * its own, to a function; bind() makes this function of onRecv. In C the same
+ * would take four times as long. It is compiled here, so that the package and
+ * the bare binary have the same. Messages that share memory cannot be
+ * transferred to another thread, as Node has it with small Buffers. */
 static const char sd_deliver_source[] =
-    "(({ allocUnsafe, [Symbol.species]: View }, { getBuiltinModule }) => {"
+    "(words, KEEPS) => {"
+    "  const { allocUnsafe, [Symbol.species]: View } = Buffer;"
     "  const { markAsUntransferable } ="
-    "    getBuiltinModule?.('node:worker_threads') ?? {};"
-    "  let bytes;"
-    "  let words;"
+    "    process.getBuiltinModule?.('node:worker_threads') ?? {};"
+    "  let slab;"
+    "  let shared = false;"
     "  let memory;"
     "  let base = 0;"
-    "  function use(newBytes, newWords) {"
-    "    bytes = newBytes;"
-    "    words = newWords;"
+    "  function use(newSlab) {"
+    "    slab = newSlab;"
+    "    shared = false;"
+    "  }"
+    "  function share() {"
+    "    shared = true;"
+    "    markAsUntransferable?.(slab.buffer);"
     "  }"
     "  function deliver(onMessage, whole) {"
     "    while (words[0] < words[1]) {"
@@ -1364,12 +1378,15 @@ static const char sd_deliver_source[] =
     "      let data = whole;"
     "      if (span > 0) {"
     "        data = allocUnsafe(span);"
-    "        bytes.copy(data, 0, start, start + span);"
+    "        slab.copy(data, 0, start, start + span);"
     "        memory = data.buffer;"
     "        base = data.byteOffset - start;"
     "        if (span > size) markAsUntransferable?.(memory);"
     "      }"
-    "      if (data === undefined || span > size) {"
+    "      if (size >= KEEPS) {"
+    "        if (!shared) share();"
+    "        data = new View(slab.buffer, slab.byteOffset + start, size);"
+    "      } else if (data === undefined || span > size) {"
     "        data = new View(memory, base + start, size);"
     "      }"
     "      onMessage(data, words[at + 3], words[at + 4], words[at + 5]);"
@@ -1379,66 +1396,63 @@ static const char sd_deliver_source[] =
     "    onRecv([data, names[name], port]);"
     "  };"
     "  return { use, deliver, bind };"
-    "})(Buffer, process)";
+    "}";
 
-static napi_status sd_batch_new(struct sd_env *owner) {
+/* Takes memory for the messages to come. */
+static napi_status sd_slab_new(struct sd_env *owner) {
   napi_env env = owner->env;
   void *data;
-  size_t offset, words = offsetof(struct sd_batch, slab) / sizeof(uint32_t);
-  napi_value argv[2], memory, use;
-  napi_status status;
-  if ((status = napi_create_buffer(env, sizeof(struct sd_batch), &data,
-                                   &argv[0])) == napi_ok &&
-      (status = napi_get_typedarray_info(env, argv[0], NULL, NULL, NULL,
-                                         &memory, &offset)) == napi_ok &&
-      (status = napi_create_typedarray(env, napi_uint32_array, words, memory,
-                                       offset, &argv[1])) == napi_ok &&
-      (status = napi_get_reference_value(env, owner->use, &use)) == napi_ok &&
-      (status = napi_call_function(env, use, use, 2, argv, NULL)) == napi_ok)
-    status = napi_create_reference(env, argv[0], 1, &owner->batch_bytes);
-  if (status == napi_ok) {
-    owner->batch = data;
-    owner->batch->next = owner->batch->count = 0;
+  napi_value slab, use;
+  napi_ref bytes = NULL;
+  napi_status status = napi_create_buffer(env, SD_SLAB, &data, &slab);
+  if (status == napi_ok &&
+      (status = napi_create_reference(env, slab, 1, &bytes)) == napi_ok &&
+      (status = napi_get_reference_value(env, owner->use, &use)) == napi_ok)
+    status = napi_call_function(env, use, use, 1, &slab, NULL);
+  if (status != napi_ok) {
+    if (bytes)
+      napi_delete_reference(env, bytes);
+    return status;
   }
-  return status;
+  if (owner->slab_bytes)
+    napi_delete_reference(env, owner->slab_bytes);
+  owner->slab_bytes = bytes;
+  owner->slab = data;
+  owner->first = owner->used = owner->kept = 0;
+  return napi_ok;
 }
 
 /* Finds the memory again after a call into JavaScript, which may have taken it
  * away. */
-static bool sd_batch_find(struct sd_env *owner) {
+static bool sd_slab_find(struct sd_env *owner) {
   napi_value bytes;
   void *data;
   size_t size;
-  if (napi_get_reference_value(owner->env, owner->batch_bytes, &bytes) !=
+  if (napi_get_reference_value(owner->env, owner->slab_bytes, &bytes) !=
           napi_ok ||
       napi_get_buffer_info(owner->env, bytes, &data, &size) != napi_ok)
     return false;
-  owner->batch = data;
-  if (size == sizeof(struct sd_batch))
-    return true;
-  napi_delete_reference(owner->env, owner->batch_bytes);
-  return sd_batch_new(owner) == napi_ok;
+  owner->slab = data;
+  return size == SD_SLAB || sd_slab_new(owner) == napi_ok;
 }
 
 static void sd_batch_clear(struct sd_env *owner) {
   owner->batch->next = owner->batch->count = 0;
-  owner->used = 0;
+  owner->first = owner->used = owner->kept;
   owner->group = NULL;
 }
 
 /* To be called before the first of sd_batch_recv(). */
 static bool sd_batch_begin(struct sd_handle *handle) {
   handle->owner->draining = handle;
-  if (!sd_batch_find(handle->owner))
-    return false;
   sd_batch_clear(handle->owner);
-  return true;
+  return sd_slab_find(handle->owner);
 }
 
 /* JavaScript is called for a closed handle no more. */
 static void sd_batch_forget(struct sd_handle *handle) {
   struct sd_env *owner = handle->owner;
-  if (owner->draining == handle && sd_batch_find(owner))
+  if (owner->draining == handle)
     owner->batch->count = 0;
 }
 
@@ -1470,7 +1484,12 @@ static void sd_drain_found(struct sd_handle *handle, int budget, int found) {
 static ssize_t sd_batch_recv(struct sd_handle *handle,
                              struct sd_received *received) {
   struct sd_env *owner = handle->owner;
-  return sd_sys_recv(handle->fd, owner->batch->slab + owner->used,
+  napi_value error;
+  if (SD_SLAB - owner->used < SD_ROOM && sd_slab_new(owner) != napi_ok) {
+    napi_get_and_clear_last_exception(owner->env, &error);
+    return -ENOMEM;
+  }
+  return sd_sys_recv(handle->fd, owner->slab + owner->used,
                      SD_SLAB - owner->used, received);
 }
 
@@ -1480,13 +1499,18 @@ static void sd_batch_add(struct sd_env *owner, size_t size, uint32_t sid,
   const size_t align = _Alignof(max_align_t); /* of notifications */
   struct sd_batch *batch = owner->batch;
   struct sd_item *item = &batch->items[batch->count++];
-  size_t start = offsetof(struct sd_batch, slab) + owner->used;
+  size_t start = owner->used;
   *item = (struct sd_item){.start = (uint32_t)start,
                            .size = (uint32_t)size,
                            .sid = sid,
                            .ppid = ppid,
                            .unordered = unordered};
   owner->used += (size + align - 1) / align * align;
+  if (size >= SD_KEEPS) {
+    owner->kept = owner->used;
+    owner->group = NULL;
+    return;
+  }
   if (!owner->group || start + size - owner->group->start > SD_TOGETHER)
     owner->group = item;
   owner->group->span = (uint32_t)(start + size - owner->group->start);
@@ -1512,7 +1536,7 @@ static bool sd_batch_flush(struct sd_handle *handle, struct sd_calls *calls,
   while (owner->batch->next < owner->batch->count) {
     uint32_t next = owner->batch->next;
     bool done = sd_batch_hand_over(handle, whole);
-    if (handle->state != SD_OPEN || owner->exiting || !sd_batch_find(owner))
+    if (handle->state != SD_OPEN || owner->exiting || !sd_slab_find(owner))
       return false;
     if (owner->batch->next == next)
       owner->batch->next++; /* not even begun: there is no memory */
@@ -2100,9 +2124,8 @@ static long sd_peer_charge(const struct sd_peer *peer, size_t size) {
 
 /* The peer has been sent a message. */
 static void sd_peer_takes(struct sd_endpoint *endpoint, struct sd_peer *peer,
-                          size_t size) {
+                          size_t size, long charge) {
   uint32_t chunks = 1 + (uint32_t)((size - 1) / (size_t)peer->fragment);
-  long charge = sd_peer_charge(peer, size);
   if (peer->handed == 0)
     peer->since = uv_now(endpoint->handle.owner->loop);
   peer->handed += chunks;
@@ -2159,13 +2182,11 @@ static bool sd_peer_fits(const struct sd_endpoint *endpoint,
   return holds <= limit / 4 || holds + charge <= limit;
 }
 
-/* Whether the peer may be sent a message of `size` bytes, after another one of
- * `before` bytes; 0: none. Where the buffer is full, or the message too long
- * for it, the kernel will say so. */
+/* Whether the peer may be sent a message of `size` bytes, after another one
+ * with the charge `ahead`; 0: none. Where the buffer is full, or the message
+ * too long for it, the kernel will say so. */
 static bool sd_peer_admits(struct sd_endpoint *endpoint, struct sd_peer *peer,
-                           size_t before, size_t size) {
-  long ahead = sd_peer_charge(peer, before);
-  long charge = sd_peer_charge(peer, size);
+                           long ahead, size_t size, long charge) {
   if (sd_peer_fits(endpoint, peer, ahead, charge))
     return true;
   sd_peer_look(endpoint, peer);
@@ -2176,8 +2197,8 @@ static bool sd_peer_admits(struct sd_endpoint *endpoint, struct sd_peer *peer,
 /* Whether to have a message acknowledged at once, RFC 7053: another like it may
  * have to wait for that, for which the peer takes its time otherwise. */
 static bool sd_peer_hurries(const struct sd_endpoint *endpoint,
-                            const struct sd_peer *peer, size_t size) {
-  return peer->bytes + 2 * sd_peer_charge(peer, size) > sd_peer_limit(endpoint);
+                            const struct sd_peer *peer, long charge) {
+  return peer->bytes + 2 * charge > sd_peer_limit(endpoint);
 }
 
 /* Starts to look when it has room again. */
@@ -2531,8 +2552,8 @@ static bool sd_on_data(struct sd_endpoint *endpoint, struct sd_calls *calls,
   if (!peer)
     return go_on && sd_deliver_error(endpoint, NULL, -ENOBUFS);
   if (!short_one && go_on)
-    go_on = sd_on_piece(endpoint, calls, peer, owner->batch->slab + offset,
-                        size, last);
+    go_on =
+        sd_on_piece(endpoint, calls, peer, owner->slab + offset, size, last);
   if (last && peer->gone)
     sd_peer_remove(endpoint, peer);
   return go_on;
@@ -2551,8 +2572,7 @@ static bool sd_endpoint_on_received(struct sd_endpoint *endpoint,
     return false;
   if (n >= 0)
     return sd_endpoint_on_notification(endpoint, &received->from,
-                                       handle->owner->batch->slab + offset,
-                                       (size_t)n);
+                                       handle->owner->slab + offset, (size_t)n);
   sd_handle_arm(handle, handle->armed & ~UV_READABLE);
   sd_handle_start_timer(handle, SD_BACKOFF_MS);
   sd_deliver_error(endpoint, NULL, (int)n);
@@ -2672,11 +2692,11 @@ static struct sd_destination *sd_arg_destination(napi_env env,
 
 static ssize_t sd_endpoint_send(struct sd_endpoint *endpoint,
                                 const struct sd_destination *to,
-                                const struct iovec *message, int flags) {
+                                const struct iovec *message, long charge,
+                                int flags) {
   struct sd_handle *handle = &endpoint->handle;
-  ssize_t n =
-      sd_sys_send(handle->fd, message, &to->addr, flags,
-                  sd_peer_hurries(endpoint, to->peer, message->iov_len));
+  ssize_t n = sd_sys_send(handle->fd, message, &to->addr, flags,
+                          sd_peer_hurries(endpoint, to->peer, charge));
   if (n == -EAGAIN && endpoint->own_buffers)
     return SD_PEER_BUSY;
   if (n == -EAGAIN)
@@ -2684,7 +2704,7 @@ static ssize_t sd_endpoint_send(struct sd_endpoint *endpoint,
   if (n < 0)
     return n;
   handle->in_vain = false;
-  sd_peer_takes(endpoint, to->peer, message->iov_len);
+  sd_peer_takes(endpoint, to->peer, message->iov_len, charge);
   return n;
 }
 
@@ -2695,19 +2715,22 @@ static ssize_t sd_endpoint_send_batch(struct sd_endpoint *endpoint,
                                       const struct iovec *messages,
                                       size_t count) {
   struct sd_peer *peer = to->peer;
+  size_t next = count > 0 ? messages->iov_len : 0, i;
+  long charge = 0, next_charge = sd_peer_charge(peer, next);
   ssize_t n = 0;
-  size_t i;
-  if (count > 0 && !sd_peer_admits(endpoint, peer, 0, messages->iov_len))
+  if (next > 0 && !sd_peer_admits(endpoint, peer, 0, next, next_charge))
     n = SD_PEER_BUSY;
   for (i = 0; i < count && n >= 0; i++) {
-    size_t size = messages[i].iov_len;
-    size_t next = i + 1 < count ? messages[i + 1].iov_len : 0;
-    bool admitted = next > 0 && sd_peer_admits(endpoint, peer, size, next);
+    bool admitted, more;
+    charge = next_charge;
+    next = i + 1 < count ? messages[i + 1].iov_len : 0;
+    next_charge = sd_peer_charge(peer, next);
+    admitted =
+        next > 0 && sd_peer_admits(endpoint, peer, charge, next, next_charge);
     /* Twice, since the path may have smaller packets by now. */
-    bool more =
-        admitted &&
-        sd_room_for_more(&endpoint->room, 2 * sd_peer_charge(peer, size), next);
-    n = sd_endpoint_send(endpoint, to, &messages[i], more ? MSG_MORE : 0);
+    more = admitted && sd_room_for_more(&endpoint->room, 2 * charge, next);
+    n = sd_endpoint_send(endpoint, to, &messages[i], charge,
+                         more ? MSG_MORE : 0);
     if (n < 0)
       break;
     if (next > 0 && !admitted)
@@ -3454,13 +3477,14 @@ static bool sd_socket_on_data(struct sd_socket *socket, struct sd_calls *calls,
   int error;
   if (last && !socket->partial.data && size <= socket->assembly.max) {
     sd_batch_add(owner, size, received->info.rcv_sid, ppid, unordered);
-    return (!sd_batch_full(owner) && owner->used < socket->batch_max) ||
+    return (!sd_batch_full(owner) &&
+            owner->used - owner->first < socket->batch_max) ||
            sd_batch_flush(handle, calls, NULL);
   }
   if (!sd_batch_flush(handle, calls, NULL))
     return false;
   error = sd_partial_append(&socket->assembly, &socket->partial,
-                            owner->batch->slab + offset, size);
+                            owner->slab + offset, size);
   if (error < 0)
     return sd_socket_end(socket, error);
   if (!last)
@@ -3517,8 +3541,7 @@ static bool sd_socket_on_received(struct sd_socket *socket,
     return false;
   if (n <= 0)
     return sd_socket_on_empty(socket, (int)n);
-  return sd_socket_on_notification(socket, owner->batch->slab + offset,
-                                   (size_t)n);
+  return sd_socket_on_notification(socket, owner->slab + offset, (size_t)n);
 }
 
 /* Takes what has arrived, up to the budget. */
@@ -4586,16 +4609,26 @@ static napi_status sd_keep_function(napi_env env, napi_value functions,
 }
 
 static napi_status sd_compile_deliver(napi_env env, struct sd_env *owner) {
-  napi_value source, functions;
+  const size_t words = sizeof(struct sd_batch) / sizeof(uint32_t);
+  napi_value source, compiled, memory, argv[2], functions;
+  void *data = NULL;
   napi_status status = napi_create_string_utf8(
       env, sd_deliver_source, sizeof sd_deliver_source - 1, &source);
   if (status == napi_ok &&
-      (status = napi_run_script(env, source, &functions)) == napi_ok &&
+      (status = napi_run_script(env, source, &compiled)) == napi_ok &&
+      (status = napi_create_arraybuffer(env, sizeof(struct sd_batch), &data,
+                                        &memory)) == napi_ok &&
+      (status = napi_create_typedarray(env, napi_uint32_array, words, memory, 0,
+                                       &argv[0])) == napi_ok &&
+      (status = napi_create_uint32(env, SD_KEEPS, &argv[1])) == napi_ok &&
+      (status = napi_call_function(env, compiled, compiled, 2, argv,
+                                   &functions)) == napi_ok &&
       (status = sd_keep_function(env, functions, "use", &owner->use)) ==
           napi_ok &&
       (status = sd_keep_function(env, functions, "bind", &owner->bind)) ==
           napi_ok)
     status = sd_keep_function(env, functions, "deliver", &owner->deliver);
+  owner->batch = data; /* which these functions keep */
   return status;
 }
 
@@ -4710,7 +4743,7 @@ NAPI_MODULE_INIT() {
   SD_CHECK(env, napi_get_uv_event_loop(env, &owner->loop));
   SD_CHECK(env, sd_find_storage(env, owner));
   SD_CHECK(env, sd_compile_deliver(env, owner));
-  SD_CHECK(env, sd_batch_new(owner));
+  SD_CHECK(env, sd_slab_new(owner));
   SD_CHECK(env, sd_define_endpoint(env, owner));
   SD_CHECK(env, sd_define_socket(env, owner));
   SD_CHECK(env, sd_define_listener(env, owner));

@@ -228,6 +228,19 @@ test('messages of all lengths, received in one drain, are intact', async (t) => 
   assert.deepEqual(contents(received), hex(list));
 });
 
+test('long messages that are kept stay whole while others arrive', async (t) => {
+  const { sender, received, port } = await acquainted(t, {
+    recvMaxlen: 200000,
+  });
+  const sizes = [20000, 100, 16384, 65536, 1, 16383, 130000, 40000];
+  const list = Array.from({ length: 80 }, (_, i) =>
+    Buffer.alloc(sizes[i % sizes.length], i + 1),
+  );
+  for (const message of list) await sendAll(sender, [message], HOST, port);
+  await until(() => received.length === list.length);
+  assert.deepEqual(contents(received), hex(list));
+});
+
 test('transferring the memory of one message leaves the others whole', async (t) => {
   const { sender, received, port } = await acquainted(t);
   const list = numbered(60, 200);

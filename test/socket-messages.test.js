@@ -34,7 +34,11 @@ for (const [name, size] of [
   });
 }
 
-const lengths = Array.from({ length: 2000 }, (_, i) => 1 + ((i * 7919) % 3000));
+/** Short and long ones, since C treats them differently. */
+const lengths = Array.from(
+  { length: 2000 },
+  (_, i) => 1 + ((i * 7919) % (i % 20 ? 3000 : 40000)),
+);
 
 function writeAll(socket) {
   for (const [i, length] of lengths.entries()) {
