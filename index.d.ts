@@ -684,7 +684,10 @@ export interface Server extends EventEmitter {
     callback: (error: Error | null, connections: number) => void,
   ): this;
   readonly listening: boolean;
-  /** More connections than these are dropped. */
+  /**
+   * More connections than these are dropped; `undefined` and `null`: none is.
+   * @throws ERR_INVALID_ARG_TYPE  Assigned what is neither.
+   */
   maxConnections: number | null | undefined;
   ref(): this;
   unref(): this;

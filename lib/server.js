@@ -21,13 +21,13 @@ const BACKLOG = 511;
 
 /** Listens for associations and emits a Socket for each. */
 class Server extends EventEmitter {
-  maxConnections = undefined;
   #options;
   #settings; // of the sockets to be accepted
   #handle = null;
   #starting = null; // what listen() is about, until it is listening
   #unrefed = false;
   #connections = 0;
+  #maxConnections = undefined;
 
   constructor(options, connectionListener) {
     super();
@@ -116,11 +116,7 @@ class Server extends EventEmitter {
   }
 
   #onConnection(handle) {
-    if (
-      this.maxConnections !== undefined &&
-      this.maxConnections !== null &&
-      this.#connections >= this.maxConnections
-    ) {
+    if (this.#connections >= (this.#maxConnections ?? Infinity)) {
       this.#drop(handle);
     } else {
       this.#accept(handle);
@@ -128,9 +124,12 @@ class Server extends EventEmitter {
   }
 
   #accept(handle) {
-    const socket = Socket.accept(handle, this, this.#settings, () => {
-      this.#connections--;
-      this.#closeWhenEmpty();
+    const socket = Socket.accept(handle, this, this.#settings, {
+      onRestart: (successor) => this.#onRestart(successor),
+      onDestroy: () => {
+        this.#connections--;
+        this.#closeWhenEmpty();
+      },
     });
     this.#connections++;
     if (this.#options.pauseOnConnect) socket.readableFlowing = false;
@@ -153,7 +152,7 @@ class Server extends EventEmitter {
   }
 
   /** A peer that has begun anew on its association takes the place of its old. */
-  restarted(handle) {
+  #onRestart(handle) {
     if (this.#handle) this.#accept(handle);
     else handle.close(true);
   }
@@ -178,6 +177,17 @@ class Server extends EventEmitter {
 
   async [Symbol.asyncDispose]() {
     if (this.listening) await promisify(this.close).call(this);
+  }
+
+  get maxConnections() {
+    return this.#maxConnections;
+  }
+
+  set maxConnections(value) {
+    if (value !== undefined && value !== null && typeof value !== 'number') {
+      throw invalidType('maxConnections', 'of type number', value);
+    }
+    this.#maxConnections = value;
   }
 
   get listening() {

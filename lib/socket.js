@@ -95,6 +95,7 @@ class Socket extends Duplex {
   #names = { locals: [], remotes: [] }; // when there is no handle any more
   #pipes = 0; // that write to this
   #defaultEncoding = 'utf8';
+  #onRestart = null; // of the server that has accepted this
   #onDestroy = null;
   #outStreams;
   #maxSendSize = 0;
@@ -123,15 +124,15 @@ class Socket extends Duplex {
     prototype.onConnect = ({ socket }) => socket.#onConnect();
     prototype.onNotification = ({ socket }, raw) => socket.#onNotification(raw);
     prototype.onSent = ({ socket }, error) => socket.#onSent(error);
-    prototype.onRestart = ({ socket }, handle) =>
-      socket.server.restarted(handle);
+    prototype.onRestart = ({ socket }, handle) => socket.#onRestart(handle);
     prototype.onEnd = ({ socket }, error) => socket.#onEnd(error);
   }
 
   /** The socket of an association that a server has accepted. */
-  static accept(handle, server, set, onDestroy) {
+  static accept(handle, server, set, { onRestart, onDestroy }) {
     const socket = new Socket(set);
     socket.server = server;
+    socket.#onRestart = onRestart;
     socket.#onDestroy = onDestroy;
     socket.#attach(handle);
     return socket;

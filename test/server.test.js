@@ -233,6 +233,21 @@ test('maxConnections drops further connections and says so', async (t) => {
   assert.equal(count, 1);
 });
 
+test('what is no number cannot be maxConnections, and loses no connection', async (t) => {
+  const server = await t.listen({});
+  for (const value of ['1', 1n, Symbol('one'), {}, true]) {
+    assert.throws(
+      () => {
+        server.maxConnections = value;
+      },
+      { code: 'ERR_INVALID_ARG_TYPE' },
+    );
+  }
+  const { port } = server.address();
+  const client = t.connect({ host: '127.0.0.1', port });
+  await Promise.all([once(client, 'connect'), once(server, 'connection')]);
+});
+
 test('backlog bounds those that wait to be accepted', async () => {
   const { code, stdout, stderr } = await runScript(`
     const server = createServer().listen({ host: '127.0.0.1', backlog: 1 });

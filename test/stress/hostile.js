@@ -279,7 +279,10 @@ const inherited = {
   server: ['on', 'once', 'off', 'removeAllListeners', 'listenerCount'],
 };
 
-const writable = { endpoint: ['onDrain'], server: ['maxConnections'] };
+const writable = {
+  endpoint: ['onDrain', 'onPeer', 'onUndelivered'],
+  server: ['maxConnections'],
+};
 
 // ----------------------------------------------------------------- objects
 
