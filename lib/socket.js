@@ -196,7 +196,7 @@ class Socket extends Duplex {
 
   #tryNext() {
     if (!this.connecting) return;
-    this.#retryUntil ||= Date.now() + RETRY_FOR;
+    this.#retryUntil ||= performance.now() + RETRY_FOR;
     const { locals, localPort, port } = this.#target;
     const [remotes] = this.#attempts;
     let handle;
@@ -219,7 +219,7 @@ class Socket extends Duplex {
   #attemptFailed(error) {
     const ownAssociation =
       error.code === 'EADDRNOTAVAIL' && error.syscall === 'connect';
-    if (ownAssociation && Date.now() < this.#retryUntil) {
+    if (ownAssociation && performance.now() < this.#retryUntil) {
       this.#retryTimer = setTimeout(() => this.#tryNext(), RETRY_EVERY);
       if (this.#unrefed) this.#retryTimer.unref();
       return;

@@ -3,6 +3,8 @@
 // Sends back what it gets, by either API, and prints the port it listens on:
 //
 //   node echo.js 'open()'|'createServer()' ADDRESS
+//
+// A number that it reads is how many ms it does nothing.
 
 const { createServer, open } = require('../..');
 const { deliver, quick } = require('./traffic');
@@ -22,3 +24,6 @@ if (api === 'open()') {
   });
   server.listen(0, address, () => console.log(server.address().port));
 }
+
+const never = new Int32Array(new SharedArrayBuffer(4));
+process.stdin.on('data', (ms) => Atomics.wait(never, 0, 0, Number(ms)));
