@@ -56,6 +56,13 @@ static int check(int result, const char *what) {
   return result;
 }
 
+static void *allocate(int count, size_t size) {
+  void *memory = calloc((size_t)count, size);
+  if (!memory)
+    check(-1, "calloc");
+  return memory;
+}
+
 /* ------------------------------------------------------------- Sockets */
 
 static void set(int fd, int level, int name, const void *value, socklen_t n) {
@@ -214,9 +221,9 @@ struct ends {
 
 static void open_ends(struct ends *ends) {
   int count = options.peers, listener = options.one ? open_listener() : -1;
-  ends->out = calloc((size_t)count, sizeof *ends->out);
-  ends->in = calloc((size_t)count, sizeof *ends->in);
-  ends->to = options.one ? NULL : calloc((size_t)count, sizeof *ends->to);
+  ends->out = allocate(count, sizeof *ends->out);
+  ends->in = allocate(count, sizeof *ends->in);
+  ends->to = options.one ? NULL : allocate(count, sizeof *ends->to);
   ends->epoll = check(epoll_create1(0), "epoll_create1");
   for (int i = 0; i < count; i++) {
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)i};
@@ -327,7 +334,7 @@ static void connects(void) {
  * all together send `burst`. */
 static void peers(void) {
   struct sockaddr_in to = loopback(options.port);
-  int *fds = calloc((size_t)options.peers, sizeof *fds);
+  int *fds = allocate(options.peers, sizeof *fds);
   int epoll = check(epoll_create1(0), "epoll_create1"), got = 0, next = 0;
   struct epoll_event events[EVENTS];
   for (int i = 0; i < options.peers; i++) {
@@ -353,7 +360,7 @@ static void peers(void) {
 
 /* The one that has these peers. What it costs is the time of its process. */
 static void fan(void) {
-  struct sockaddr_in *to = calloc((size_t)options.peers, sizeof *to), from;
+  struct sockaddr_in *to = allocate(options.peers, sizeof *to), from;
   int fd = open_socket(false), done = 0, next = 0;
   long long start = 0;
   report_port(fd);

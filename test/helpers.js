@@ -242,6 +242,27 @@ async function runPython(source, ...args) {
   return result.stdout;
 }
 
+/** An ABORT in Python; `data` is the reason. */
+const pythonAbort = `
+import socket, struct, sys
+def abort(s, address, data):
+    SCTP_SNDRCV, SCTP_ABORT = 1, 4
+    info = struct.pack('=HHHxxIIIIIi', 0, 0, SCTP_ABORT, 0, 0, 0, 0, 0, 0)
+    s.sendmsg([data] if data else [], [(132, SCTP_SNDRCV, info)], 0, address)
+`;
+
+/** A peer that connects to a port and aborts for a reason. */
+const abortingPeer = (port, reason) =>
+  runPython(
+    `${pythonAbort}
+s = socket.socket(socket.AF_INET, socket.SOCK_SEQPACKET, 132)
+address = ('127.0.0.1', int(sys.argv[1]))
+s.connect(address)
+abort(s, address, sys.argv[2].encode())`,
+    port,
+    reason,
+  );
+
 /** The associations of this network, as the kernel lists them. */
 function associations() {
   const [header, ...lines] = fs
@@ -273,6 +294,7 @@ function association(localPort, remotePort) {
 }
 
 module.exports = {
+  abortingPeer,
   association,
   associations,
   SNDBUF,
@@ -285,6 +307,7 @@ module.exports = {
   open,
   openSockets,
   pair,
+  pythonAbort,
   run,
   runPython,
   runScript,

@@ -4,11 +4,12 @@ const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const {
+  abortingPeer,
   association,
   collector,
   enterOwnNetwork,
   run,
-  runPython,
+  pythonAbort,
   SNDBUF,
   test,
   until,
@@ -280,18 +281,7 @@ test("a peer's ABORT is ECONNRESET with its text", async (t) => {
       if (state === 'down') resolve({ host, error });
     };
   });
-  await runPython(
-    `
-import socket, struct, sys
-s = socket.socket(socket.AF_INET, socket.SOCK_SEQPACKET, 132)
-address = ('127.0.0.1', int(sys.argv[1]))
-s.connect(address)
-SCTP_SNDRCV, SCTP_ABORT = 1, 4
-info = struct.pack('=HHHxxIIIIIi', 0, 0, SCTP_ABORT, 0, 0, 0, 0, 0, 0)
-s.sendmsg([b'maintenance'], [(132, SCTP_SNDRCV, info)], 0, address)
-`,
-    handle.address().port,
-  );
+  await abortingPeer(handle.address().port, 'maintenance');
   const { host, error } = await down;
   assert.equal(host, '127.0.0.1');
   assert.deepEqual(
@@ -324,17 +314,14 @@ test('a peer that restarts is told', async (t) => {
     text += data;
   });
   const { port } = handle.address();
-  const source = `
-import socket, struct, sys
+  const source = `${pythonAbort}
 s = socket.socket(socket.AF_INET, socket.SOCK_SEQPACKET, 132)
 s.bind(('127.0.1.1', int(sys.argv[2])))
 address = ('127.0.0.1', int(sys.argv[1]))
 s.sendto(b'hello ', address)
 print(s.getsockname()[1], flush=True)
 sys.stdin.readline()
-SCTP_SNDRCV, SCTP_ABORT = 1, 4
-info = struct.pack('=HHHxxIIIIIi', 0, 0, SCTP_ABORT, 0, 0, 0, 0, 0, 0)
-s.sendmsg([], [(132, SCTP_SNDRCV, info)], 0, address)
+abort(s, address, b'')
 `;
   const start = (own) =>
     t.spawn('python3', ['-c', source, port, own].map(String), 'pipe');

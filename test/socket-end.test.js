@@ -3,11 +3,11 @@
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const {
+  abortingPeer,
   associations,
   ending,
   messages,
   pair,
-  runPython,
   test,
   until,
 } = require('./helpers');
@@ -222,18 +222,7 @@ test('the reason that the peer gave for its abort is on the error', async (t) =>
     end = ending(peer.resume());
   });
   const { port } = server.address();
-  await runPython(
-    `
-import socket, struct, sys
-s = socket.socket(socket.AF_INET, socket.SOCK_SEQPACKET, 132)
-address = ('127.0.0.1', int(sys.argv[1]))
-s.connect(address)
-SCTP_SNDRCV, SCTP_ABORT = 1, 4
-info = struct.pack('=HHHxxIIIIIi', 0, 0, SCTP_ABORT, 0, 0, 0, 0, 0, 0)
-s.sendmsg([b'maintenance'], [(132, SCTP_SNDRCV, info)], 0, address)
-`,
-    port,
-  );
+  await abortingPeer(port, 'maintenance');
   await until(() => end);
   const events = await end;
   assert.deepEqual(events, ['ECONNRESET', 'close']);
