@@ -14,7 +14,7 @@ after(report.print);
 const ALIVE = 7;
 const DEAD = 3;
 const MESSAGES = 3000; // to each
-const ROUNDS = 3;
+const ROUNDS = 5;
 const message = Buffer.alloc(1000, 'x');
 
 const host = (i) => `127.0.1.${i}`;
@@ -90,13 +90,14 @@ async function rate(t, count, faults) {
 
 test(`${DEAD} peers that vanish leave ${ALIVE} others at least 80 % of their rate`, async (t) => {
   const faults = {};
-  const rates = { without: [], beside: [] };
+  const ratios = [];
   for (let round = 0; round < ROUNDS; round++) {
-    rates.without.push(await rate(t, ALIVE, faults));
-    rates.beside.push(await rate(t, ALIVE + DEAD, faults));
+    const without = await rate(t, ALIVE, faults);
+    ratios.push((await rate(t, ALIVE + DEAD, faults)) / without);
   }
-  const best = (list) => Math.max(...list);
-  const ratio = best(rates.beside) / best(rates.without);
+  // Whatever else the machine does meets both of a round, or few rounds.
+  ratios.sort((a, b) => a - b);
+  const ratio = ratios[ROUNDS >> 1];
   report.row({
     fault: `${DEAD} of ${ALIVE + DEAD} peers vanish`,
     how: `netem loss 100%; the others keep ${(100 * ratio).toFixed()} % of their rate`,
@@ -107,5 +108,5 @@ test(`${DEAD} peers that vanish leave ${ALIVE} others at least 80 % of their rat
     errors: faults,
   });
   assert.ok(faults.ERR_SCTP_PEER_BUSY > 0);
-  assert.ok(ratio >= 0.8, JSON.stringify(rates));
+  assert.ok(ratio >= 0.8, JSON.stringify(ratios));
 });
