@@ -362,7 +362,11 @@ static void peers(void) {
 static void fan(void) {
   struct sockaddr_in *to = allocate(options.peers, sizeof *to), from;
   int fd = open_socket(false), done = 0, next = 0;
+  int loop = check(epoll_create1(0), "epoll_create1");
+  struct epoll_event event = {.events = EPOLLIN};
   long long start = 0;
+  /* As any event loop has it: the kernel then has somebody to wake up. */
+  check(epoll_ctl(loop, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
   report_port(fd);
   for (int i = 0; i < options.peers; i++) {
     receive_next(fd, &from);
