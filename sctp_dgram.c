@@ -1433,7 +1433,10 @@ static bool sd_slab_find(struct sd_env *owner) {
       napi_get_buffer_info(owner->env, bytes, &data, &size) != napi_ok)
     return false;
   owner->slab = data;
-  return size == SD_SLAB || sd_slab_new(owner) == napi_ok;
+  if (size == SD_SLAB)
+    return true;
+  owner->batch->next = owner->batch->count = 0; /* gone with it */
+  return sd_slab_new(owner) == napi_ok;
 }
 
 static void sd_batch_clear(struct sd_env *owner) {
