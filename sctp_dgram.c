@@ -217,7 +217,8 @@ struct sd_env {
   napi_ref use;          /* the functions of sd_deliver_source */
   napi_ref deliver;
   napi_ref bind;
-  char scratch[SD_SCRATCH]; /* for what is thrown away */
+  _Alignas(max_align_t) char aside[SD_SLAB]; /* of sd_batch_flush_before() */
+  char scratch[SD_SCRATCH];                  /* for what is thrown away */
 };
 
 enum sd_state {
@@ -1351,7 +1352,8 @@ static bool sd_tell(struct sd_handle *handle, const char *name, size_t argc,
  * its own, to a function; bind() makes this function of onRecv. In C the same
  * would take four times as long. It is compiled here, so that the package and
  * the bare binary have the same. Messages that share memory cannot be
- * transferred to another thread, as Node has it with small Buffers. */
+ * transferred to another thread, as Node has it with small Buffers. Who takes
+ * the slab away all the same, has what was left of the batch. */
 static const char sd_deliver_source[] =
     "(words, KEEPS) => {"
     "  const { allocUnsafe, [Symbol.species]: View } = Buffer;"
@@ -1390,6 +1392,7 @@ static const char sd_deliver_source[] =
     "        data = new View(memory, base + start, size);"
     "      }"
     "      onMessage(data, words[at + 3], words[at + 4], words[at + 5]);"
+    "      if (slab.length === 0) words[0] = words[1];"
     "    }"
     "  }"
     "  const bind = (onRecv, names) => (data, name, port) => {"
@@ -1551,6 +1554,19 @@ static bool sd_batch_flush(struct sd_handle *handle, struct sd_calls *calls,
   }
   sd_batch_clear(owner);
   return true;
+}
+
+/* Hands over what is in the batch, before something else that has just been
+ * received, at `*data` in the slab: which JavaScript may take away. */
+static bool sd_batch_flush_before(struct sd_handle *handle,
+                                  struct sd_calls *calls, const char **data,
+                                  size_t size) {
+  struct sd_env *owner = handle->owner;
+  if (owner->batch->count > 0) {
+    memcpy(owner->aside, *data, size);
+    *data = owner->aside;
+  }
+  return sd_batch_flush(handle, calls, NULL);
 }
 
 /* Adds a message that was received in pieces, as the only one, and makes the
@@ -2537,9 +2553,9 @@ static bool sd_on_piece(struct sd_endpoint *endpoint, struct sd_calls *calls,
   return go_on;
 }
 
-/* What stands at `offset` in the slab has just been received. */
+/* What stands at `data` in the slab has just been received. */
 static bool sd_on_data(struct sd_endpoint *endpoint, struct sd_calls *calls,
-                       const struct sd_received *received, size_t offset,
+                       const struct sd_received *received, const char *data,
                        size_t size) {
   struct sd_handle *handle = &endpoint->handle;
   struct sd_env *owner = handle->owner;
@@ -2550,13 +2566,14 @@ static bool sd_on_data(struct sd_endpoint *endpoint, struct sd_calls *calls,
                    size <= endpoint->assembly.max;
   if (short_one)
     sd_batch_add(owner, size, peer->name, (uint32_t)peer->own.port, true);
-  if (!short_one || peer->gone || sd_batch_full(owner))
+  if (!short_one)
+    go_on = sd_batch_flush_before(handle, calls, &data, size);
+  else if (peer->gone || sd_batch_full(owner))
     go_on = sd_batch_flush(handle, calls, NULL);
   if (!peer)
     return go_on && sd_deliver_error(endpoint, NULL, -ENOBUFS);
   if (!short_one && go_on)
-    go_on =
-        sd_on_piece(endpoint, calls, peer, owner->slab + offset, size, last);
+    go_on = sd_on_piece(endpoint, calls, peer, data, size, last);
   if (last && peer->gone)
     sd_peer_remove(endpoint, peer);
   return go_on;
@@ -2568,14 +2585,14 @@ static bool sd_endpoint_on_received(struct sd_endpoint *endpoint,
                                     const struct sd_received *received,
                                     ssize_t n) {
   struct sd_handle *handle = &endpoint->handle;
-  size_t offset = handle->owner->used;
+  const char *data = handle->owner->slab + handle->owner->used;
+  size_t size = n > 0 ? (size_t)n : 0;
   if (n >= 0 && !(received->flags & MSG_NOTIFICATION))
-    return sd_on_data(endpoint, calls, received, offset, (size_t)n);
-  if (!sd_batch_flush(handle, calls, NULL))
+    return sd_on_data(endpoint, calls, received, data, size);
+  if (!sd_batch_flush_before(handle, calls, &data, size))
     return false;
   if (n >= 0)
-    return sd_endpoint_on_notification(endpoint, &received->from,
-                                       handle->owner->slab + offset, (size_t)n);
+    return sd_endpoint_on_notification(endpoint, &received->from, data, size);
   sd_handle_arm(handle, handle->armed & ~UV_READABLE);
   sd_handle_start_timer(handle, SD_BACKOFF_MS);
   sd_deliver_error(endpoint, NULL, (int)n);
@@ -3467,10 +3484,10 @@ static bool sd_socket_on_notification(struct sd_socket *socket,
   return go_on;
 }
 
-/* What stands at `offset` in the slab has just been received. */
+/* What stands at `data` in the slab has just been received. */
 static bool sd_socket_on_data(struct sd_socket *socket, struct sd_calls *calls,
-                              const struct sd_received *received, size_t offset,
-                              size_t size) {
+                              const struct sd_received *received,
+                              const char *data, size_t size) {
   struct sd_handle *handle = &socket->handle;
   struct sd_env *owner = handle->owner;
   bool last = received->flags & MSG_EOR, go_on;
@@ -3484,10 +3501,9 @@ static bool sd_socket_on_data(struct sd_socket *socket, struct sd_calls *calls,
             owner->used - owner->first < socket->batch_max) ||
            sd_batch_flush(handle, calls, NULL);
   }
-  if (!sd_batch_flush(handle, calls, NULL))
+  if (!sd_batch_flush_before(handle, calls, &data, size))
     return false;
-  error = sd_partial_append(&socket->assembly, &socket->partial,
-                            owner->slab + offset, size);
+  error = sd_partial_append(&socket->assembly, &socket->partial, data, size);
   if (error < 0)
     return sd_socket_end(socket, error);
   if (!last)
@@ -3537,14 +3553,15 @@ static bool sd_socket_on_received(struct sd_socket *socket,
                                   const struct sd_received *received,
                                   ssize_t n) {
   struct sd_env *owner = socket->handle.owner;
-  size_t offset = owner->used;
+  const char *data = owner->slab + owner->used;
+  size_t size = n > 0 ? (size_t)n : 0;
   if (n > 0 && !(received->flags & MSG_NOTIFICATION))
-    return sd_socket_on_data(socket, calls, received, offset, (size_t)n);
-  if (!sd_batch_flush(&socket->handle, calls, NULL))
+    return sd_socket_on_data(socket, calls, received, data, size);
+  if (!sd_batch_flush_before(&socket->handle, calls, &data, size))
     return false;
   if (n <= 0)
     return sd_socket_on_empty(socket, (int)n);
-  return sd_socket_on_notification(socket, owner->slab + offset, (size_t)n);
+  return sd_socket_on_notification(socket, data, size);
 }
 
 /* Takes what has arrived, up to the budget. */

@@ -260,21 +260,29 @@ test('transferring the memory of one message leaves the others whole', async (t)
   assert.deepEqual(contents(received), hex(list));
 });
 
+// Takes the memory that messages are received into, whenever they are handed
+// over.
+const TAKE = `
+  const copy = Buffer.prototype.copy;
+  let taken = 0;
+  Buffer.prototype.copy = function (...args) {
+    const result = copy.apply(this, args);
+    if (this.length > 100000) {
+      const { buffer } = this;
+      new Uint8Array(structuredClone(buffer, { transfer: [buffer] })).fill(0);
+      taken++;
+    }
+    return result;
+  };`;
+
 test('whoever takes the memory that messages are received into loses only those', async () => {
-  const { code, stdout, stderr } = await runScript(`
-    const copy = Buffer.prototype.copy;
-    let taken = 0;
-    Buffer.prototype.copy = function (...args) {
-      const result = copy.apply(this, args);
-      if (this.length > 100000 && taken++ < 3) {
-        structuredClone(this.buffer, { transfer: [this.buffer] });
-      }
-      return result;
-    };
-    process.on('uncaughtException', () => {});
+  const { code, stdout, stderr } = await runScript(`${TAKE}
+    const message = Buffer.alloc(900, 7);
+    let wrong = 0;
     const b = open('127.0.0.1', 0, 1000, ([data]) => {
+      if (!message.equals(data) && String(data) !== 'last') wrong++;
       if (String(data) !== 'last') return;
-      console.log('last', taken);
+      console.log('last', taken, wrong);
       clearInterval(timer);
       a.close();
       b.close();
@@ -282,11 +290,41 @@ test('whoever takes the memory that messages are received into loses only those'
     const a = open('127.0.0.1', 0, 1000, () => {});
     const { port } = b.address();
     const timer = setInterval(() => {
-      a.sendBatch(Array(40).fill(Buffer.alloc(900)), '127.0.0.1', port);
-      if (taken >= 3) a.send(Buffer.from('last'), '127.0.0.1', port);
+      const list = taken < 3 ? Array(40).fill(message) : [Buffer.from('last')];
+      a.sendBatch(list, '127.0.0.1', port);
     }, 20);`);
   assert.deepEqual([code, stderr], [0, '']);
-  assert.match(stdout, /^last \d+\n$/);
+  assert.match(stdout, /^last \d+ 0\n$/);
+});
+
+test('what comes behind messages whose memory is taken is whole', async () => {
+  const { code, stdout, stderr } = await runScript(`${TAKE}
+    const short = Buffer.alloc(1200, 7);
+    const inPieces = Buffer.alloc(300000, 8);
+    const server = createServer((peer) => {
+      let wrong = 0;
+      peer.on('data', (data) => {
+        if (inPieces.equals(data)) console.log('in pieces', taken > 0);
+        else if (!short.equals(data)) wrong++;
+      });
+      peer.on('notification', ({ type }) => {
+        if (type === 'SCTP_SHUTDOWN_EVENT') console.log(type);
+      });
+      peer.on('end', () => console.log('wrong', wrong));
+      server.close();
+    });
+    server.listen(0, '127.0.0.1', () => {
+      const client = connect(server.address().port, '127.0.0.1', () => {
+        client.cork();
+        for (let i = 0; i < 50; i++) client.write(short);
+        client.write(inPieces);
+        client.end();
+        client.uncork();
+      });
+      client.resume();
+    });`);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.equal(stdout, 'in pieces true\nSCTP_SHUTDOWN_EVENT\nwrong 0\n');
 });
 
 test('a burst is received whole after messages that came one at a time', async (t) => {
