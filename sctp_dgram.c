@@ -46,8 +46,9 @@
  * 7. A drain, of which only one runs at a time, fills the batch while no
  *    JavaScript runs, and hands it over. Long messages stay in the slab, which
  *    then belongs to JavaScript up to their end. It may take the slab away: it
- *    is looked up again after each call. What is in the batch refers to peers
- *    by index, so it is handed over before peers change; close() empties it.
+ *    is looked up again where JavaScript may have run since. What is in the
+ *    batch refers to peers by index, so it is handed over before peers change;
+ *    close() empties it.
  * 8. One asynchronous cleanup hook per environment closes all handles and is
  *    removed by the last close callback. From then on, and when a call into
  *    JavaScript fails because the thread is being terminated, none is made.
@@ -326,9 +327,11 @@ struct sd_peer {
   uint32_t handed;  /* chunks given to the association */
   uint32_t chunks;  /* of these not acknowledged, at the most */
   long bytes;       /* what they take of the send buffer, about */
+  long refused;     /* what the message took for which it is busy */
   int fragment;     /* bytes of a chunk at the most */
-  uint64_t since;   /* when the first was given, in the loop's time */
-  bool unreachable; /* no path has worked lately */
+  uint64_t since;   /* when the first was given, or the association before
+                       had ended, in the loop's time */
+  bool unreachable; /* the last news of a path was that it failed */
   int error;        /* of one that has ended: why */
   bool owed;        /* ... and messages were lost, which send() has to say */
 };
@@ -1282,6 +1285,13 @@ static void sd_calls_end(struct sd_handle *handle, struct sd_calls *calls) {
   napi_close_handle_scope(owner->env, calls->handles);
 }
 
+/* Goes on after an exception. False: the handle is not open any more; nextTick
+ * and promise callbacks have run, too. */
+static bool sd_calls_renew(struct sd_handle *handle, struct sd_calls *calls) {
+  sd_calls_end(handle, calls);
+  return sd_calls_begin(handle, calls) && handle->state == SD_OPEN;
+}
+
 /* Calls `function`, after sd_calls_begin(). False: make no more of these calls,
  * since the handle is not open any more, or since an exception has cleared the
  * async context. */
@@ -1349,7 +1359,8 @@ static bool sd_tell(struct sd_handle *handle, const char *name, size_t argc,
 
 /* What hands messages over: deliver() the batch in `words`, whose bytes are in
  * the slab that use() has been given, or the one message that is in a Buffer of
- * its own, to a function; bind() makes this function of onRecv. In C the same
+ * its own, to a function; bind() makes this function of onRecv, and lets
+ * no setter on Array.prototype see how `names` are added. In C the same
  * would take four times as long. It is compiled here, so that the package and
  * the bare binary have the same. Messages that share memory cannot be
  * transferred to another thread, as Node has it with small Buffers. Who takes
@@ -1357,6 +1368,7 @@ static bool sd_tell(struct sd_handle *handle, const char *name, size_t argc,
 static const char sd_deliver_source[] =
     "(words, KEEPS) => {"
     "  const { allocUnsafe, [Symbol.species]: View } = Buffer;"
+    "  const { setPrototypeOf } = Object;"
     "  const { markAsUntransferable } ="
     "    process.getBuiltinModule?.('node:worker_threads') ?? {};"
     "  let slab;"
@@ -1395,8 +1407,11 @@ static const char sd_deliver_source[] =
     "      if (slab.length === 0) words[0] = words[1];"
     "    }"
     "  }"
-    "  const bind = (onRecv, names) => (data, name, port) => {"
-    "    onRecv([data, names[name], port]);"
+    "  const bind = (onRecv, names) => {"
+    "    setPrototypeOf(names, null);"
+    "    return (data, name, port) => {"
+    "      onRecv([data, names[name], port]);"
+    "    };"
     "  };"
     "  return { use, deliver, bind };"
     "}";
@@ -1415,6 +1430,7 @@ static napi_status sd_slab_new(struct sd_env *owner) {
   if (status != napi_ok) {
     if (bytes)
       napi_delete_reference(env, bytes);
+    napi_get_and_clear_last_exception(env, &use);
     return status;
   }
   if (owner->slab_bytes)
@@ -1449,10 +1465,9 @@ static void sd_batch_clear(struct sd_env *owner) {
 }
 
 /* To be called before the first of sd_batch_recv(). */
-static bool sd_batch_begin(struct sd_handle *handle) {
+static void sd_batch_begin(struct sd_handle *handle) {
   handle->owner->draining = handle;
   sd_batch_clear(handle->owner);
-  return sd_slab_find(handle->owner);
 }
 
 /* JavaScript is called for a closed handle no more. */
@@ -1486,15 +1501,15 @@ static void sd_drain_found(struct sd_handle *handle, int budget, int found) {
     handle->singles++;
 }
 
-/* Receives behind the messages that are in the batch already. */
+/* Receives behind the messages that are in the batch already. Where there are
+ * none, JavaScript may have been called since. */
 static ssize_t sd_batch_recv(struct sd_handle *handle,
                              struct sd_received *received) {
   struct sd_env *owner = handle->owner;
-  napi_value error;
-  if (SD_SLAB - owner->used < SD_ROOM && sd_slab_new(owner) != napi_ok) {
-    napi_get_and_clear_last_exception(owner->env, &error);
+  if (owner->batch->count == 0 && !sd_slab_find(owner))
     return -ENOMEM;
-  }
+  if (SD_SLAB - owner->used < SD_ROOM && sd_slab_new(owner) != napi_ok)
+    return -ENOMEM;
   return sd_sys_recv(handle->fd, owner->slab + owner->used,
                      SD_SLAB - owner->used, received);
 }
@@ -1535,21 +1550,18 @@ static bool sd_batch_hand_over(struct sd_handle *handle, napi_value whole) {
 }
 
 /* Hands over what is in the batch, and what is left when somebody throws, and
- * empties it. False: the handle is not open any more. */
+ * empties it. False: the handle is not open any more, or there is no memory. */
 static bool sd_batch_flush(struct sd_handle *handle, struct sd_calls *calls,
                            napi_value whole) {
   struct sd_env *owner = handle->owner;
   while (owner->batch->next < owner->batch->count) {
     uint32_t next = owner->batch->next;
     bool done = sd_batch_hand_over(handle, whole);
-    if (handle->state != SD_OPEN || owner->exiting || !sd_slab_find(owner))
+    if (handle->state != SD_OPEN || owner->exiting)
       return false;
     if (owner->batch->next == next)
       owner->batch->next++; /* not even begun: there is no memory */
-    if (done)
-      continue;
-    sd_calls_end(handle, calls);
-    if (!sd_calls_begin(handle, calls))
+    if (!done && (!sd_calls_renew(handle, calls) || !sd_slab_find(owner)))
       return false;
   }
   sd_batch_clear(owner);
@@ -2045,6 +2057,7 @@ static void sd_peer_detach(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   peer->id = 0;
   peer->handed = peer->chunks = 0;
   peer->bytes = 0;
+  peer->since = uv_now(endpoint->handle.owner->loop);
   peer->gone = peer->skipping = peer->unreachable = peer->owed = false;
 }
 
@@ -2221,8 +2234,9 @@ static bool sd_peer_hurries(const struct sd_endpoint *endpoint,
 }
 
 /* Starts to look when it has room again. */
-static void sd_peer_set_busy(struct sd_endpoint *endpoint,
-                             struct sd_peer *peer) {
+static void sd_peer_set_busy(struct sd_endpoint *endpoint, struct sd_peer *peer,
+                             long charge) {
+  peer->refused = charge;
   if (peer->list == &endpoint->busy)
     return;
   sd_peer_move(endpoint, peer, &endpoint->busy);
@@ -2300,8 +2314,29 @@ static void sd_peer_end(struct sd_endpoint *endpoint, struct sd_peer *peer,
     sd_peer_remove(endpoint, TAILQ_LAST(&endpoint->ended, sd_peers));
 }
 
+/* Whether send() has met a busy peer by this name. */
+static bool sd_is_busy(const struct sd_endpoint *endpoint, const char *host,
+                       int port) {
+  struct sd_destination *to = sd_destination_find(endpoint, host, port);
+  return to && to->peer->list == &endpoint->busy;
+}
+
+/* onPeer('down'), and onDrain where somebody waits for the peer. */
+static bool sd_tell_down(struct sd_endpoint *endpoint, struct sd_calls *calls,
+                         const char *host, int port, napi_value error,
+                         bool waits) {
+  bool go_on = sd_tell_peer_state(endpoint, "down", host, port, error);
+  if (!waits)
+    return go_on;
+  if (!go_on && !sd_calls_renew(&endpoint->handle, calls))
+    return false;
+  return sd_is_busy(endpoint, host, port) || /* anew, in onPeer */
+         sd_tell_of_peer(endpoint, "onDrain", NULL, host, port, NULL);
+}
+
 /* SCTP_COMM_LOST, SCTP_CANT_STR_ASSOC or SCTP_SHUTDOWN_COMP. */
-static bool sd_on_assoc_end(struct sd_endpoint *endpoint, struct sd_peer *peer,
+static bool sd_on_assoc_end(struct sd_endpoint *endpoint,
+                            struct sd_calls *calls, struct sd_peer *peer,
                             const struct sctp_assoc_change *change, size_t size,
                             const char *host, int port) {
   napi_env env = endpoint->handle.owner->env;
@@ -2321,12 +2356,11 @@ static bool sd_on_assoc_end(struct sd_endpoint *endpoint, struct sd_peer *peer,
     object = sd_system_error(env, "send", error, host, port);
   if (!graceful && (!object || !sd_set_reason(env, object, text, length)))
     return false;
-  return sd_tell_peer_state(endpoint, "down", host, port, object) &&
-         (!waits ||
-          sd_tell_of_peer(endpoint, "onDrain", NULL, host, port, NULL));
+  return sd_tell_down(endpoint, calls, host, port, object, waits);
 }
 
 static bool sd_on_assoc_change(struct sd_endpoint *endpoint,
+                               struct sd_calls *calls,
                                const union sd_addr *from,
                                const struct sctp_assoc_change *change,
                                size_t size) {
@@ -2354,7 +2388,7 @@ static bool sd_on_assoc_change(struct sd_endpoint *endpoint,
     }
     return sd_tell_peer_state(endpoint, "restart", host, port, NULL);
   default:
-    return sd_on_assoc_end(endpoint, peer, change, size, host, port);
+    return sd_on_assoc_end(endpoint, calls, peer, change, size, host, port);
   }
 }
 
@@ -2398,7 +2432,7 @@ static bool sd_on_send_failed(struct sd_endpoint *endpoint,
   sd_addr_format(from, host);
   if (peer && peer->list == &endpoint->ended)
     peer->owed = true;
-  else if (peer && !sent)
+  else if (peer && peer->id && !sent) /* not of an association before */
     peer->handed--;
   if (flags & first) {
     sd_partial_drop(&endpoint->returns, message);
@@ -2420,6 +2454,7 @@ static bool sd_on_send_failed(struct sd_endpoint *endpoint,
 
 /* RFC 6458 section 6.1. `data` has the alignment of the slab. */
 static bool sd_endpoint_on_notification(struct sd_endpoint *endpoint,
+                                        struct sd_calls *calls,
                                         const union sd_addr *from,
                                         const char *data, size_t size) {
   const union sctp_notification *event = (const void *)data;
@@ -2428,7 +2463,8 @@ static bool sd_endpoint_on_notification(struct sd_endpoint *endpoint,
   switch (event->sn_header.sn_type) {
   case SCTP_ASSOC_CHANGE:
     if (size >= sizeof event->sn_assoc_change)
-      return sd_on_assoc_change(endpoint, from, &event->sn_assoc_change, size);
+      return sd_on_assoc_change(endpoint, calls, from, &event->sn_assoc_change,
+                                size);
     break;
   case SCTP_PEER_ADDR_CHANGE:
     if (size >= sizeof event->sn_paddr_change)
@@ -2592,7 +2628,8 @@ static bool sd_endpoint_on_received(struct sd_endpoint *endpoint,
   if (!sd_batch_flush_before(handle, calls, &data, size))
     return false;
   if (n >= 0)
-    return sd_endpoint_on_notification(endpoint, &received->from, data, size);
+    return sd_endpoint_on_notification(endpoint, calls, &received->from, data,
+                                       size);
   sd_handle_arm(handle, handle->armed & ~UV_READABLE);
   sd_handle_start_timer(handle, SD_BACKOFF_MS);
   sd_deliver_error(endpoint, NULL, (int)n);
@@ -2606,11 +2643,11 @@ static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
   struct sd_received received;
   struct sd_calls calls;
   int budget = sd_drain_budget(handle), i;
-  bool go_on;
+  bool go_on = true;
   ssize_t n;
   if (!sd_calls_begin(handle, &calls))
     return;
-  go_on = sd_batch_begin(handle);
+  sd_batch_begin(handle);
   for (i = 0; i < budget && go_on; i++) {
     n = sd_peers_reserve(endpoint) ? sd_batch_recv(handle, &received) : -ENOMEM;
     if (n == -EAGAIN)
@@ -2685,6 +2722,11 @@ static struct sd_destination *sd_arg_destination(napi_env env,
     return NULL;
   if (!to || !sd_destination_is(to, name, (int)number))
     to = sd_destination_find(endpoint, name, (int)number);
+  if (to && to->peer->list == &endpoint->ended &&
+      sd_assoc_of(endpoint, &to->addr)) {
+    sd_peer_remove(endpoint, to->peer); /* it is back by another address */
+    to = NULL;
+  }
   if (to && to->lasting)
     return endpoint->to = to;
   if (!sd_arg_address(env, "send", "host", name, (int)number, &addr))
@@ -2751,13 +2793,16 @@ static ssize_t sd_endpoint_send_batch(struct sd_endpoint *endpoint,
     more = admitted && sd_room_for_more(&endpoint->room, 2 * charge, next);
     n = sd_endpoint_send(endpoint, to, &messages[i], charge,
                          more ? MSG_MORE : 0);
-    if (n < 0)
+    if (n < 0) {
+      next_charge = charge;
       break;
+    }
     if (next > 0 && !admitted)
       n = SD_PEER_BUSY;
   }
-  if (n == SD_PEER_BUSY)
-    sd_peer_set_busy(endpoint, peer);
+  /* Any other error of a later message is for the call that onDrain makes. */
+  if (n == SD_PEER_BUSY || (i > 0 && n < 0 && n != -EAGAIN))
+    sd_peer_set_busy(endpoint, peer, next_charge);
   return i > 0 || n >= 0 ? (ssize_t)i : n;
 }
 
@@ -2804,7 +2849,7 @@ static napi_value sd_endpoint_send_result(struct sd_endpoint *endpoint,
     sd_throw_busy(env, to);
   else if (n < 0)
     sd_throw_system(env, "send", (int)n, to->host, to->port);
-  if (peer->id == 0 && peer->handed == 0)
+  if (peer->id == 0 && peer->handed == 0 && !peer->list)
     sd_peer_remove(endpoint, peer); /* nothing was begun */
   if (n < 0)
     return NULL;
@@ -2834,7 +2879,8 @@ static void sd_endpoint_look(struct sd_endpoint *endpoint) {
   for (peer = TAILQ_FIRST(&endpoint->busy); peer; peer = next) {
     next = TAILQ_NEXT(peer, link);
     sd_peer_look(endpoint, peer);
-    if (peer->chunks == 0 || peer->bytes <= sd_peer_limit(endpoint) / 2)
+    if (peer->chunks == 0 || (peer->bytes <= sd_peer_limit(endpoint) / 2 &&
+                              sd_peer_fits(endpoint, peer, 0, peer->refused)))
       sd_peer_move(endpoint, peer, &endpoint->ready);
   }
   if (!TAILQ_EMPTY(&endpoint->ready)) {
@@ -3570,10 +3616,10 @@ static void sd_socket_receive(struct sd_socket *socket) {
   struct sd_received received;
   struct sd_calls calls;
   int budget = sd_drain_budget(handle), found = 0;
-  bool go_on;
+  bool go_on = true;
   if (!sd_calls_begin(handle, &calls))
     return;
-  go_on = sd_batch_begin(handle);
+  sd_batch_begin(handle);
   while (found < budget && go_on && socket->reading && !socket->ended) {
     ssize_t n = sd_batch_recv(handle, &received);
     found += n > 0;
@@ -3607,8 +3653,10 @@ static int sd_socket_on_send_failed(struct sd_socket *socket, int error) {
 static int sd_socket_send(struct sd_socket *socket, const struct iovec *message,
                           const struct sd_attributes *attributes, bool more) {
   struct sd_handle *handle = &socket->handle;
-  ssize_t n =
-      sd_sys_send_with(handle->fd, message, attributes, more ? MSG_MORE : 0);
+  ssize_t n;
+  if (socket->moved) /* this was for the peer before the restart */
+    return -EPIPE;
+  n = sd_sys_send_with(handle->fd, message, attributes, more ? MSG_MORE : 0);
   if (n == -EAGAIN || n == -ENOBUFS || n == -ENOMEM) {
     sd_handle_block(handle);
     return -EAGAIN;
@@ -3861,7 +3909,7 @@ static napi_value sd_js_socket_set_reading(napi_env env,
  * ended already, receiving tells. RFC 6458 section 4.1.7. */
 static napi_value sd_js_socket_shutdown(napi_env env, napi_callback_info info) {
   struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
-  int error = socket ? sd_sys_shutdown(socket->handle.fd) : 0;
+  int error = socket && !socket->moved ? sd_sys_shutdown(socket->handle.fd) : 0;
   if (error < 0 && error != -ENOTCONN)
     sd_throw_system(env, "shutdown", error, NULL, 0);
   return NULL;

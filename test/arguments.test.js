@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict');
 const { open } = require('..');
 const binding = require('../lib/binding');
-const { test } = require('./helpers');
+const { runScript, test } = require('./helpers');
 
 const type = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
 const range = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };
@@ -218,4 +218,26 @@ test('a refused argument loses nothing', async (t) => {
     check();
   });
   assert.deepEqual(received.map(([data]) => String(data)).sort(), ['1', '3']);
+});
+
+test('a setter on Array.prototype is not called', async () => {
+  const { code, stdout, stderr } = await runScript(`
+    const b = open('127.0.0.1', 0, 1000, ([data]) => {
+      console.log(String(data));
+      a.close();
+      b.close();
+    });
+    const a = open('127.0.0.1', 0, 1000, () => {});
+    const { port } = b.address();
+    Object.defineProperty(Array.prototype, 0, {
+      configurable: true,
+      set() {
+        a.close();
+      },
+    });
+    const length = a.send(Buffer.from('hello'), '127.0.0.1', port);
+    delete Array.prototype[0];
+    console.log(length);`);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.equal(stdout, '5\nhello\n');
 });

@@ -327,6 +327,39 @@ test('what comes behind messages whose memory is taken is whole', async () => {
   assert.equal(stdout, 'in pieces true\nSCTP_SHUTDOWN_EVENT\nwrong 0\n');
 });
 
+test('memory that is taken in onPeer is not written to', async () => {
+  const { code, stdout, stderr } = await runScript(`
+    const copy = Buffer.prototype.copy;
+    let memory;
+    Buffer.prototype.copy = function (...args) {
+      if (this.length > 100000) memory = this.buffer;
+      return copy.apply(this, args);
+    };
+    let taken;
+    let wrong = 0;
+    let left = 30;
+    const b = open('127.0.0.1', 0, 1000, ([data]) => {
+      if (!data.equals(message)) wrong++;
+      if (--left > 0) return;
+      console.log('wrong', wrong, taken.some((byte) => byte !== 0));
+      for (const handle of [a, b, c]) handle.close();
+    });
+    b.onPeer = () => {
+      if (!memory || taken) return;
+      taken = new Uint8Array(structuredClone(memory, { transfer: [memory] }));
+      taken.fill(0);
+    };
+    const message = Buffer.alloc(900, 7);
+    const a = open('127.0.0.1', 0, 1000, () => {});
+    const c = open('127.0.0.1', 0, 1000, () => {});
+    const { port } = b.address();
+    for (const sender of [a, c]) {
+      for (let i = 0; i < 15; i++) sender.send(message, '127.0.0.1', port);
+    }`);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.equal(stdout, 'wrong 0 false\n');
+});
+
 test('a burst is received whole after messages that came one at a time', async (t) => {
   const { sender, received, port } = await acquainted(t);
   for (let i = 1; i <= 30; i++) {

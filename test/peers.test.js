@@ -77,6 +77,19 @@ function observer(t, onRecv) {
   return { handle, states, undelivered };
 }
 
+/** The messages of uncaught exceptions from here on. */
+function uncaught(t) {
+  const errors = [];
+  const listeners = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', (error) => errors.push(error.message));
+  t.after(() => {
+    process.removeAllListeners('uncaughtException');
+    for (const listener of listeners) process.on('uncaughtException', listener);
+  });
+  return errors;
+}
+
 test('a peer that does not answer is busy, and does not hold up another', async (t) => {
   const sender = t.open(() => {}, { host: '0.0.0.0' });
   const dead = await acquainted(t, sender, '127.0.1.1');
@@ -262,6 +275,125 @@ test('a peer that is cut off: messages come back once, the next send says why', 
   handle.send(message(), peer.host, peer.port);
 });
 
+test('what an association before gives back is not taken from the next', async (t) => {
+  retransmissions(1, 2);
+  t.after(() => retransmissions(5, 1000));
+  const { handle, undelivered } = observer(t);
+  const peer = await acquainted(t, handle, '127.0.1.1');
+  const { port } = handle.address();
+  const drains = [];
+  handle.onDrain = (...args) => drains.push(args);
+  cut(peer.host);
+  const { count } = fill(handle, peer.host, peer.port);
+  let again;
+  handle.onPeer = (state) => {
+    if (state === 'down') again = fill(handle, peer.host, peer.port);
+  };
+  await until(() => undelivered.length === count);
+  handle.onPeer = null;
+  assert.equal(again.error.code, 'ERR_SCTP_PEER_BUSY');
+  assert.throws(() => handle.send(message(), peer.host, peer.port), {
+    code: 'ERR_SCTP_PEER_BUSY',
+  });
+  assert.deepEqual(drains, []);
+  heal();
+  await until(() => drains.length > 0);
+  assert.deepEqual(drains, [[peer.host, peer.port]]);
+  await until(() => peer.received.length === again.count);
+  assert.equal(association(port, peer.port).unacknowledged, 0);
+});
+
+test('onDrain comes also where onPeer throws', async (t) => {
+  const { handle } = observer(t);
+  const errors = uncaught(t);
+  const drains = [];
+  handle.onDrain = (...args) => drains.push(args);
+  handle.onPeer = () => {
+    throw new Error('of onPeer');
+  };
+  const { error } = fill(handle, '127.0.1.1', 9); // which refuses
+  assert.equal(error.code, 'ERR_SCTP_PEER_BUSY');
+  await until(() => drains.length > 0);
+  assert.deepEqual(drains, [['127.0.1.1', 9]]);
+  assert.deepEqual([...new Set(errors)], ['of onPeer']);
+});
+
+test('onDrain comes when the message fits that was refused, not before', async (t) => {
+  const stalled = [];
+  const server = await t.listen({ pauseOnConnect: true, highWaterMark: 1 });
+  server.on('connection', (socket) => stalled.push(socket));
+  const { port } = server.address();
+  for (const size of [48_000, 52_000, 56_000, 60_000, 64_000]) {
+    const { handle } = observer(t);
+    let next = 0;
+    let refused = 0;
+    const go = () => {
+      for (;;) {
+        try {
+          handle.send(message(size), '127.0.0.1', port);
+          next++;
+        } catch (error) {
+          assert.equal(error.code, 'ERR_SCTP_PEER_BUSY');
+          refused++;
+          return;
+        }
+      }
+    };
+    handle.onDrain = go;
+    go();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.ok(refused <= next + 1, `${refused} of ${next} of ${size} bytes`);
+    stalled.pop().destroy();
+    handle.close();
+  }
+});
+
+test('onDrain comes after a batch that another error has cut', async (t) => {
+  const { handle } = observer(t);
+  const peer = await acquainted(t, handle, '127.0.1.1');
+  const list = [message(1), message(SNDBUF + 1), message(2)];
+  const drained = new Promise((resolve) => {
+    handle.onDrain = (...args) => resolve(args);
+  });
+  assert.equal(handle.sendBatch(list, peer.host, peer.port), 1);
+  assert.deepEqual(await drained, [peer.host, peer.port]);
+  assert.throws(() => handle.sendBatch(list.slice(1), peer.host, peer.port), {
+    code: 'EMSGSIZE',
+  });
+  assert.equal(handle.sendBatch(list.slice(2), peer.host, peer.port), 1);
+  await until(() => peer.received.length === 2);
+});
+
+test('a peer that is back by another of its addresses is reached by both', async (t) => {
+  const { handle, states } = observer(t, () => {});
+  cut('127.0.1.9');
+  t.after(heal);
+  handle.send(message(), '127.0.1.9', 9); // the buffer is never empty
+  const { port } = handle.address();
+  let localPort = 0;
+  for (const localAddresses of [
+    ['127.0.1.1', '127.0.1.2'],
+    ['127.0.1.2', '127.0.1.1'],
+  ]) {
+    const host = '127.0.0.1';
+    const socket = t.connect({ host, port, localAddresses, localPort });
+    await once(socket, 'connect');
+    ({ localPort } = socket);
+    await until(() => states.at(-1)?.[0] === 'up');
+    for (let i = 0; localAddresses[0] === '127.0.1.2' && i < 600; i++) {
+      const arrived = once(socket, 'data');
+      handle.send(message(), '127.0.1.1', localPort);
+      await arrived;
+    }
+    socket.destroy();
+    await until(() => states.at(-1)[0] === 'down');
+  }
+  assert.deepEqual(
+    states.filter(([state]) => state === 'up').map(([, host]) => host),
+    ['127.0.1.1', '127.0.1.2'],
+  );
+});
+
 test('a host that never answered is ETIMEDOUT', async (t) => {
   const { handle, states, undelivered } = observer(t);
   cut('127.0.1.1');
@@ -352,14 +484,7 @@ test('up is told before the first message', async (t) => {
 
 test('a handler that throws loses nothing', async (t) => {
   const { handle, states } = observer(t);
-  const errors = [];
-  const listeners = process.listeners('uncaughtException');
-  process.removeAllListeners('uncaughtException');
-  process.on('uncaughtException', (error) => errors.push(error.message));
-  t.after(() => {
-    process.removeAllListeners('uncaughtException');
-    for (const listener of listeners) process.on('uncaughtException', listener);
-  });
+  const errors = uncaught(t);
   const note = handle.onPeer;
   let undelivered = 0;
   handle.onPeer = (...args) => {

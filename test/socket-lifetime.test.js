@@ -73,6 +73,38 @@ test('a data listener that throws is an uncaughtException and loses nothing', as
   assert.deepEqual([stderr, stdout, code], ['', '0123456789 3\n', 0]);
 });
 
+test('a data listener that throws may close its socket in a tick after it', async () => {
+  const { code, stdout, stderr } = await runScript(`
+    process.on('uncaughtException', ({ message }) => console.log(message));
+    const server = createServer((peer) => {
+      peer.pause();
+      peer.on('data', () => {
+        process.nextTick(() => peer.destroy());
+        throw new Error('of data');
+      });
+      client.cork();
+      for (let i = 0; i < 60; i++) client.write(Buffer.alloc(2000));
+      client.uncork();
+      setImmediate(() => peer.resume());
+    });
+    let client;
+    server.listen(0, '127.0.0.1', () => {
+      client = connect(server.address().port, '127.0.0.1');
+      client.on('error', () => server.close());
+    });
+    const a = open('127.0.0.1', 0, 1000, () => {});
+    const b = open('127.0.0.1', 0, 1000, () => {
+      process.nextTick(() => b.close());
+      throw new Error('of onRecv');
+    });
+    for (let i = 0; i < 60; i++) {
+      a.send(Buffer.alloc(900), '127.0.0.1', b.address().port);
+    }
+    a.close();`);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.deepEqual(stdout.trim().split('\n').sort(), ['of data', 'of onRecv']);
+});
+
 test('a server’s socket that nobody refers to goes on working', async () => {
   const { code, stdout, stderr } = await runScript(
     `

@@ -194,8 +194,9 @@ async function restart(t, server, sockets) {
   await until(() => sockets[0]?.bytesRead > 0);
   const localPort = sockets[0].remotePort;
   await vanish(first);
-  client(t, { port, localPort, text: 'second' });
+  const second = client(t, { port, localPort, text: 'second' });
   await until(() => sockets[1]?.bytesRead > 0);
+  return second;
 }
 
 test('the old socket may be destroyed when its successor is announced', async (t) => {
@@ -221,4 +222,20 @@ test('a restart takes the place of its old connection, also at maxConnections', 
   server.maxConnections = 1;
   server.on('drop', assert.fail);
   await restart(t, server, sockets);
+});
+
+test('the old socket sends nothing to the peer that has restarted', async (t) => {
+  const sockets = [];
+  const failed = [];
+  const server = await t.listen(quick, (peer) => {
+    peer.on('error', () => {});
+    sockets[0]?.write('stale', ({ code }) => failed.push(code));
+    sockets[0]?.end();
+    sockets.push(peer.resume());
+  });
+  const second = await restart(t, server, sockets);
+  sockets[1].write('fresh');
+  const [answer] = await once(second.stdout, 'data');
+  assert.equal(String(answer), 'fresh\n');
+  assert.deepEqual(failed, ['ECONNRESET']);
 });
