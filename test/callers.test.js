@@ -2,4 +2,5 @@
 
 // A short run of what `npm run stress` does at length.
 process.env.CALLS ??= '5000';
+process.env.SEED ??= '1';
 require('./stress/callers.test');

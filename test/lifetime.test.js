@@ -176,14 +176,14 @@ test('four workers exchange messages at the same time', async () => {
       `const peers = new Set();
       const handle = open('127.0.0.1', 0, 1000, ([data, , port]) => {
         peers.add(port + ' ' + data);
-        if (peers.size < 400) return;
+        if (peers.size < 200) return;
         parentPort.postMessage('done');
       });
       parentPort.postMessage(handle.address().port);
       parentPort.on('message', (ports) => {
         if (!ports) return handle.close(), parentPort.close();
         for (const port of ports)
-          for (let i = 0; i < 100; i++)
+          for (let i = 0; i < 50; i++)
             handle.send(Buffer.from(String(i)), '127.0.0.1', port);
       });`,
     ),

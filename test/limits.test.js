@@ -115,7 +115,7 @@ test('a sender that dies in the middle of a message leaves no trace of it', asyn
   await until(() => received.length === 1);
   const dying = received[0][2];
 
-  slowDown(t, dying, '512kbit');
+  slowDown(t, dying, '256kbit');
   child.stdin.write('go');
   await halfArrived(port, dying);
   handle.send(Buffer.from('unread'), '127.0.0.1', dying);

@@ -53,16 +53,18 @@ test('SCTP_ASSOC_CHANGE tells of the start, after connect and connection', async
 
 test('SCTP_SHUTDOWN_EVENT and SCTP_SHUTDOWN_COMP tell of a graceful end', async (t) => {
   const { client, peer } = await pair(t);
-  const seen = [];
-  peer.on('notification', ({ interpreted }) => seen.push(interpreted));
+  const seen = { client: [], peer: [] };
+  for (const [name, socket] of Object.entries({ client, peer })) {
+    socket.on('notification', ({ interpreted }) =>
+      seen[name].push(interpreted),
+    );
+  }
   client.resume().end();
-  await ending(peer.resume());
-  assert.deepEqual(
-    seen.filter((text) => /SHUTDOWN/.test(text)),
-    [
-      'SCTP_SHUTDOWN_EVENT',
-      'SCTP_ASSOC_CHANGE: SCTP_SHUTDOWN_COMP, MIS 0 / OS 0',
-    ],
+  await Promise.all([ending(client), ending(peer.resume())]);
+  // What follows the end of its input, a socket may not read any more.
+  assert.ok(seen.peer.includes('SCTP_SHUTDOWN_EVENT'));
+  assert.ok(
+    seen.client.includes('SCTP_ASSOC_CHANGE: SCTP_SHUTDOWN_COMP, MIS 0 / OS 0'),
   );
 });
 

@@ -230,7 +230,7 @@ test('a refused peer: onPeer, onUndelivered, and the next send say so', async (t
 });
 
 test('a peer that is cut off: messages come back once, the next send says why', async (t) => {
-  retransmissions(1, 2); // after 200 + 400 + 800 ms it is given up
+  retransmissions(1, 3); // after 200 + 400 + 800 + 1600 ms it is given up
   t.after(() => retransmissions(5, 1000));
   const { handle, states, undelivered } = observer(t);
   const peer = await acquainted(t, handle, '127.0.1.1');

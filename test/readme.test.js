@@ -139,10 +139,11 @@ test('the chat hands a line on to the others of its room', async () => {
     return child;
   };
   const [ann, bob] = [await join('ann'), await join('bob')];
-  ann.stdin.write('3 hello bob\n');
-  await line(bob, /^\[3\] ann: hello bob$/m);
+  // The server knows bob by name when it has read what he says.
   bob.stdin.write('4 hello ann\n');
   await line(ann, /^\[4\] bob: hello ann$/m);
+  ann.stdin.write('3 hello bob\n');
+  await line(bob, /^\[3\] ann: hello bob$/m);
   ann.stdin.end();
   const [code] = await once(ann, 'close');
   assert.equal(code, 0);

@@ -249,7 +249,7 @@ test('localAddress and localPort are what the peer sees', async (t) => {
 });
 
 test('a client can connect again at once from a fixed local port', async (t) => {
-  run('tc qdisc add dev lo root netem delay 30ms');
+  run('tc qdisc add dev lo root netem delay 10ms');
   t.after(() => run('tc qdisc del dev lo root'));
   const server = await t.listen({}, (peer) => peer.resume());
   const { port } = server.address();

@@ -6,11 +6,16 @@ const {
   abortingPeer,
   associations,
   ending,
+  enterOwnNetwork,
   messages,
   pair,
+  run,
   test,
   until,
 } = require('./helpers');
+
+enterOwnNetwork(__filename); // whose associations are those of these tests
+run('ip link set lo up');
 
 const graceful = ['end', 'close'];
 

@@ -7,12 +7,17 @@ const { Worker } = require('node:worker_threads');
 const {
   associations,
   ending,
+  enterOwnNetwork,
   messages,
   pair,
+  run,
   runScript,
   test,
   until,
 } = require('./helpers');
+
+enterOwnNetwork(__filename); // whose associations are those of these tests
+run('ip link set lo up');
 
 const root = JSON.stringify(path.resolve(__dirname, '..'));
 
