@@ -2114,7 +2114,8 @@ static struct sd_peer *sd_peer_get(struct sd_endpoint *endpoint,
 }
 
 /* Of which peer a notification is. The kernel gives no id where the association
- * has not come up, but always its primary address. */
+ * has not come up, but always its primary address; with an id that is known no
+ * more, it is of one that has ended. */
 static struct sd_peer *sd_peer_of(const struct sd_endpoint *endpoint,
                                   sctp_assoc_t id, const union sd_addr *from) {
   struct sd_peer *peer = id ? sd_peer_find(endpoint, id) : NULL;
@@ -2124,7 +2125,10 @@ static struct sd_peer *sd_peer_of(const struct sd_endpoint *endpoint,
     return peer;
   sd_addr_format(from, host);
   to = sd_destination_find(endpoint, host, sd_addr_port(from));
-  return to && to->peer->id == 0 ? to->peer : NULL;
+  return to && to->peer->id == 0 &&
+                 (id == 0 || to->peer->list == &endpoint->ended)
+             ? to->peer
+             : NULL;
 }
 
 static void sd_peers_free(struct sd_endpoint *endpoint) {
@@ -2589,6 +2593,18 @@ static bool sd_on_piece(struct sd_endpoint *endpoint, struct sd_calls *calls,
   return go_on;
 }
 
+/* The last message of an association that is gone has been handed over. What
+ * the peer was sent meanwhile, is of another one. */
+static void sd_peer_part(struct sd_endpoint *endpoint, struct sd_peer *peer) {
+  if (peer->handed == 0 && !peer->list) {
+    sd_peer_remove(endpoint, peer);
+    return;
+  }
+  sd_table_remove(&endpoint->peers, &peer->node);
+  peer->id = 0;
+  peer->gone = false;
+}
+
 /* What stands at `data` in the slab has just been received. */
 static bool sd_on_data(struct sd_endpoint *endpoint, struct sd_calls *calls,
                        const struct sd_received *received, const char *data,
@@ -2611,7 +2627,7 @@ static bool sd_on_data(struct sd_endpoint *endpoint, struct sd_calls *calls,
   if (!short_one && go_on)
     go_on = sd_on_piece(endpoint, calls, peer, data, size, last);
   if (last && peer->gone)
-    sd_peer_remove(endpoint, peer);
+    sd_peer_part(endpoint, peer);
   return go_on;
 }
 
@@ -2684,9 +2700,13 @@ static struct sd_peer *sd_peer_at(struct sd_endpoint *endpoint,
   sctp_assoc_t id;
   sd_addr_format(addr, host);
   to = sd_destination_find(endpoint, host, sd_addr_port(addr));
-  if (to)
+  if (to && to->peer->list != &endpoint->ended)
     return to->peer;
   id = sd_assoc_of(endpoint, addr);
+  if (to && !id)
+    return to->peer;
+  if (to) /* it has come back by another address */
+    sd_peer_remove(endpoint, to->peer);
   return id ? sd_peer_get(endpoint, id, addr) : sd_peer_new(endpoint, addr);
 }
 
@@ -2722,11 +2742,8 @@ static struct sd_destination *sd_arg_destination(napi_env env,
     return NULL;
   if (!to || !sd_destination_is(to, name, (int)number))
     to = sd_destination_find(endpoint, name, (int)number);
-  if (to && to->peer->list == &endpoint->ended &&
-      sd_assoc_of(endpoint, &to->addr)) {
-    sd_peer_remove(endpoint, to->peer); /* it is back by another address */
-    to = NULL;
-  }
+  if (to && to->peer->list == &endpoint->ended)
+    to = NULL; /* it may have come back by another address */
   if (to && to->lasting)
     return endpoint->to = to;
   if (!sd_arg_address(env, "send", "host", name, (int)number, &addr))

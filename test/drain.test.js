@@ -3,7 +3,14 @@
 const assert = require('node:assert/strict');
 const { AsyncLocalStorage } = require('node:async_hooks');
 const { setImmediate: turn } = require('node:timers/promises');
-const { collector, runScript, sendAll, test, until } = require('./helpers');
+const {
+  blockThread,
+  collector,
+  runScript,
+  sendAll,
+  test,
+  until,
+} = require('./helpers');
 
 const numbered = (count, size) =>
   Array.from({ length: count }, (_, i) => {
@@ -11,10 +18,6 @@ const numbered = (count, size) =>
     message.writeUInt32BE(i);
     return message;
   });
-
-/** The kernel goes on, JavaScript does not. */
-const blockThread = (ms) =>
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
 const numbers = (received) =>
   received.map(([data]) => data.readUInt32BE()).sort((a, b) => a - b);

@@ -192,6 +192,10 @@ function enterOwnNetwork(file) {
   process.exit(status ?? 1);
 }
 
+/** The kernel goes on, JavaScript does not. */
+const blockThread = (ms) =>
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+
 /** Runs a program such as `ip` or `tc` and returns its output. */
 function run(command) {
   const [program, ...args] = command.split(' ');
@@ -297,6 +301,7 @@ module.exports = {
   abortingPeer,
   association,
   associations,
+  blockThread,
   SNDBUF,
   collector,
   ending,

@@ -6,6 +6,7 @@ const fs = require('node:fs');
 const {
   abortingPeer,
   association,
+  blockThread,
   collector,
   enterOwnNetwork,
   run,
@@ -316,6 +317,26 @@ test('onDrain comes also where onPeer throws', async (t) => {
   await until(() => drains.length > 0);
   assert.deepEqual(drains, [['127.0.1.1', 9]]);
   assert.deepEqual([...new Set(errors)], ['of onPeer']);
+});
+
+test('onDrain comes also to who has answered a peer that was gone by then', async (t) => {
+  const drains = [];
+  let answered;
+  const { handle, states } = observer(t, ([, host, port]) => {
+    answered = [host, port];
+    assert.equal(fill(handle, host, port).error.code, 'ERR_SCTP_PEER_BUSY');
+  });
+  handle.onDrain = (...args) => drains.push(args);
+  const { port } = handle.address();
+  const peer = t.open(() => {}, { host: '127.0.1.1' });
+  const local = peer.address().port;
+  peer.send(message(), '127.0.0.1', port);
+  peer.close();
+  blockThread(200); // both ends of the association are gone before it is read
+  assert.equal(association(local, port), undefined);
+  await until(() => drains.length > 0);
+  assert.deepEqual(drains, [answered]);
+  assert.equal(states.at(-1)[0], 'down');
 });
 
 test('onDrain comes when the message fits that was refused, not before', async (t) => {
