@@ -518,6 +518,10 @@ interface SocketEvents {
  * socket. An empty message is a no-op. Callbacks tell that the kernel has the
  * message, not that the peer has it.
  *
+ * Messages that have arrived together are handed over together; nextTick and
+ * promise callbacks run after them. So `await once(socket, 'data')` in a loop
+ * misses messages; `for await` does not.
+ *
  * `end()` shuts the association down after what was written (RFC 9260 section
  * 9.2); there is no half-close, so the peer's stream ends both ways. What the
  * kernel has accepted by then is delivered, what is still queued fails with
@@ -560,8 +564,11 @@ export interface Socket extends Duplex {
     encoding?: BufferEncoding,
     callback?: () => void,
   ): this;
-  /** Makes every message a text; stream id and PPID are not seen then. */
-  setEncoding(encoding: BufferEncoding): this;
+  /**
+   * Makes a text, by default in UTF-8, of every message that arrives from then
+   * on; stream id and PPID are not seen then.
+   */
+  setEncoding(encoding?: BufferEncoding): this;
   read(size?: number): IncomingMessage | null;
   [Symbol.asyncIterator](): NodeJS.AsyncIterator<IncomingMessage>;
 
@@ -579,7 +586,11 @@ export interface Socket extends Duplex {
   setTimeout(timeout: number, callback?: () => void): this;
   ref(): this;
   unref(): this;
-  /** Local address, port and family; empty before the connection. */
+  /**
+   * Local address, port and family; empty while there is no socket. This and
+   * the fields below are known from the first attempt to connect on, and stay
+   * when the socket has ended.
+   */
   address(): AddressInfo | Record<string, never>;
   /**
    * What the kernel knows of the association, or undefined where there is none.

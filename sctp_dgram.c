@@ -87,6 +87,9 @@
 /* The same where messages are thrown away, without a call into JavaScript. */
 #define SD_DISCARD 1024
 
+/* How often, of a socket that is closed: more than any buffer holds. */
+#define SD_DISCARDS 64
+
 /* Connections accepted before others get their turn. */
 #define SD_ACCEPT 64
 
@@ -3939,6 +3942,7 @@ static napi_value sd_js_socket_close(napi_env env, napi_callback_info info) {
   struct sd_socket *socket = sd_this(env, info, 1, &value, &self);
   struct sd_handle *handle;
   bool reset;
+  int i;
   if (!socket || socket->handle.state != SD_OPEN)
     return NULL;
   handle = &socket->handle;
@@ -3949,7 +3953,9 @@ static napi_value sd_js_socket_close(napi_env env, napi_callback_info info) {
     sd_sys_setsockopt(handle->fd, SOL_SOCKET, SO_LINGER, &linger,
                       sizeof linger);
   else
-    sd_sys_discard(handle->fd, handle->owner->scratch);
+    for (i = 0; i < SD_DISCARDS; i++)
+      if (sd_sys_discard(handle->fd, handle->owner->scratch) <= 0)
+        break;
   sd_socket_forget_unsent(socket);
   sd_batch_forget(handle);
   sd_handle_close(handle);

@@ -50,7 +50,7 @@ function func(value, name) {
   return value;
 }
 
-/** An address, without the interface of a link-local one, is what isIP knows. */
+/** isIP() knows an address, also with the interface of a link-local one. */
 function address(value, name) {
   if (typeof value !== 'string') {
     throw invalidType(name, 'of type string', value);
@@ -156,7 +156,7 @@ function checkAttributes(attributes, streams) {
   if (sid !== undefined && sid !== 0) integer(sid, 'sid', 0, streams() - 1);
   if (ppid !== undefined) integer(ppid, 'ppid', 0, UINT32);
   if (ttl !== undefined) integer(ttl, 'ttl', 0, UINT32);
-  if (unordered !== undefined && typeof unordered !== 'boolean') {
+  if (typeof (unordered ?? false) !== 'boolean') {
     throw invalidType('unordered', 'of type boolean', unordered);
   }
   return (sid ?? ppid ?? ttl ?? unordered) !== undefined;
@@ -169,14 +169,13 @@ function checkAttributes(attributes, streams) {
 function normalize(args, name) {
   const callback = typeof args.at(-1) === 'function' ? args.at(-1) : undefined;
   const [first, ...rest] = callback ? args.slice(0, -1) : args;
-  if (first === undefined || first === null) return { options: {}, callback };
-  if (typeof first === 'object') return { options: first, callback };
-  if (typeof first !== 'number' && typeof first !== 'string') {
+  if (typeof first === 'object' && first) return { options: first, callback };
+  if (!['number', 'string'].includes(typeof (first ?? 0))) {
     throw invalidType(name, 'an object, a number or a string', first);
   }
   return {
     options: {
-      port: first,
+      port: first ?? undefined,
       host: rest.find((value) => typeof value === 'string'),
       backlog: rest.find((value) => typeof value === 'number'),
     },

@@ -43,12 +43,14 @@ class Server extends EventEmitter {
   }
 
   listen(...args) {
-    if (this.#handle || this.#starting) throw alreadyListening();
     const { options: listenOptions, callback } = normalize(args, 'options');
-    const options = { ...this.#options, ...listenOptions };
+    const options = { ...this.#options };
+    for (const [name, value] of Object.entries(listenOptions)) {
+      if (value !== undefined) options[name] = value;
+    }
     const port = validPort(options.port ?? 0, 'options.port');
     const backlog =
-      integer(options.backlog, 'options.backlog', 0, 0x7fffffff) ?? BACKLOG;
+      integer(options.backlog, 'options.backlog', 0, 0x7fffffff) || BACKLOG;
     const host = string(options.host, 'options.host');
     const named = host !== undefined && host !== '' && !isIP(host);
     const locals =
@@ -59,7 +61,10 @@ class Server extends EventEmitter {
             'host',
             'localAddresses',
           );
-    this.#settings = settings(options);
+    const own = settings(options);
+    // Asked here, since getters of the options may have called this, too.
+    if (this.#handle || this.#starting) throw alreadyListening();
+    this.#settings = own;
     this.#abortWith(options.signal);
     if (callback) this.once('listening', callback);
     const starting = { port, backlog };

@@ -84,11 +84,12 @@ class Socket extends Duplex {
 
   #reading = false; // C hands messages over
   #waiting = 0; // bytes of those that nobody has read
-  #lengths = []; // of each of those
+  #lengths = []; // of each of those, behind ...
+  #counted = 0; // which have been read
   #encoding = null; // messages are to be texts
   #plain = true; // the message of this write() has no attributes
   #writing = null; // the write that C has not finished
-  #handed = new Set(); // messages that C sent before another of them failed
+  #handed = new Map(); // how often C sent a message before another one failed
   #over = false; // onEnd() was called
   #endError = null; // and why
   #writeError = null; // the association was gone before the write
@@ -225,7 +226,7 @@ class Socket extends Duplex {
       return;
     }
     this.#attempts.shift();
-    if (this.#attempts.length) this.#tryNext();
+    if (this.#attempts.length) process.nextTick(() => this.#tryNext());
     else this.destroy(error);
   }
 
@@ -264,7 +265,7 @@ class Socket extends Duplex {
     try {
       this.push(this.#encoding ? data.toString(this.#encoding) : data);
     } finally {
-      if (this.readableLength > this.#lengths.length) {
+      if (this.readableLength > this.#lengths.length - this.#counted) {
         this.#waiting += data.length;
         this.#lengths.push(data.length);
         if (this.#full) this.#setReading(false);
@@ -274,8 +275,14 @@ class Socket extends Duplex {
 
   /** Leaves out what was waiting and has been read. */
   #count() {
-    while (this.#lengths.length > this.readableLength) {
-      this.#waiting -= this.#lengths.shift();
+    const lengths = this.#lengths;
+    while (lengths.length - this.#counted > this.readableLength) {
+      this.#waiting -= lengths[this.#counted++];
+    }
+    // shift() would move all that wait for each that is read.
+    if (this.#counted > 0 && this.#counted * 2 >= lengths.length) {
+      lengths.splice(0, this.#counted);
+      this.#counted = 0;
     }
   }
 
@@ -309,7 +316,7 @@ class Socket extends Duplex {
   }
 
   /** Each message becomes a text of its own. */
-  setEncoding(encoding) {
+  setEncoding(encoding = 'utf8') {
     if (!Buffer.isEncoding(encoding)) throw unknownEncoding(encoding);
     this.#encoding = encoding;
     return this;
@@ -329,11 +336,24 @@ class Socket extends Duplex {
       }
       this.#endError = error;
       this.#closeHandle(true);
+      this.#flow();
     } else {
       this.push(null);
       this.read(0); // 'end' comes also where nobody reads
     }
     this.#settle();
+  }
+
+  /** What waits for a 'data' listener goes on also where that has thrown. */
+  #flow() {
+    if (this.destroyed || !this.readableFlowing || !this.readableLength) return;
+    process.nextTick(() => {
+      try {
+        while (this.readableFlowing && this.read() !== null);
+      } finally {
+        this.#flow();
+      }
+    });
   }
 
   /** Raises what had to wait until the reader has everything. */
@@ -348,7 +368,8 @@ class Socket extends Duplex {
   // --------------------------------------------------------------- writing
 
   write(data, encoding, callback) {
-    const cb = typeof encoding === 'function' ? encoding : callback;
+    const given = typeof encoding === 'function' ? encoding : callback;
+    const cb = typeof given === 'function' ? given : undefined;
     let message;
     try {
       message = this.#message(data, encoding);
@@ -366,8 +387,14 @@ class Socket extends Duplex {
     }
     return super.write(
       message,
-      cb && ((error) => cb(this.#handed.delete(message) ? null : error)),
+      cb && ((error) => cb(error && this.#wasHanded(message) ? null : error)),
     );
+  }
+
+  #wasHanded(message) {
+    const times = this.#handed.get(message);
+    if (times) this.#handed.set(message, times - 1);
+    return Boolean(times);
   }
 
   /** With nothing to wait for, a message need not go through Writable. */
@@ -384,8 +411,14 @@ class Socket extends Duplex {
     this.#active();
     try {
       if (this.#plain) return this.#handle.write(message);
-      const { sid = 0, ppid = 0, unordered, ttl = 0 } = message;
-      return this.#handle.write(message, sid, ppid, unordered ? 1 : 0, ttl);
+      const { sid, ppid, unordered, ttl } = message;
+      return this.#handle.write(
+        message,
+        sid ?? 0,
+        ppid ?? 0,
+        unordered ? 1 : 0,
+        ttl ?? 0,
+      );
     } catch {
       return false; // it fails again, where Writable sees it
     }
@@ -469,11 +502,14 @@ class Socket extends Duplex {
     }
     this.#active();
     if (!this.#handle) return; // what ended it is waiting for the reader
+    let done;
     try {
-      if (this.#handle.send(elements(messages))) this.#sent();
+      done = this.#handle.send(elements(messages));
     } catch (error) {
       this.#onSent(error);
+      return;
     }
+    if (done) this.#sent();
   }
 
   #onSent(error) {
@@ -481,7 +517,9 @@ class Socket extends Duplex {
     if (error?.sent) {
       // Of those written together, these are on their way.
       const sent = this.#writing.messages.filter((data) => data.length);
-      for (const data of sent.slice(0, error.sent)) this.#handed.add(data);
+      for (const data of sent.slice(0, error.sent)) {
+        this.#handed.set(data, (this.#handed.get(data) ?? 0) + 1);
+      }
     }
     if (error) delete error.sent;
     if (error?.code === 'EPIPE') {
@@ -687,16 +725,24 @@ class Socket extends Duplex {
 
   // --------------------------------------------------------- notifications
 
+  #listensTo(event) {
+    if (event !== 'notification' || this.#allEvents) return;
+    this.#allEvents = true;
+    this.#handle?.setEvents(true);
+  }
+
   on(event, listener) {
-    if (event === 'notification' && !this.#allEvents) {
-      this.#allEvents = true;
-      this.#handle?.setEvents(true);
-    }
+    this.#listensTo(event);
     return super.on(event, listener);
   }
 
   addListener(event, listener) {
     return this.on(event, listener);
+  }
+
+  prependListener(event, listener) {
+    this.#listensTo(event);
+    return super.prependListener(event, listener);
   }
 
   #onNotification(raw) {

@@ -93,6 +93,17 @@ test('SCTP_SENDER_DRY_EVENT tells that all was acknowledged', async (t) => {
   assert.equal(client.status().unackdata, 0);
 });
 
+test('prependListener() asks for all notifications, too', async (t) => {
+  const { client } = await pair(t);
+  const dry = new Promise((resolve) => {
+    client.prependListener('notification', ({ type }) => {
+      if (type === 'SCTP_SENDER_DRY_EVENT') resolve();
+    });
+  });
+  client.write('x');
+  await dry;
+});
+
 test('SCTP_SEND_FAILED_EVENT gives back what was not sent', async (t) => {
   const { client, peer } = await pair(t);
   peer.pause();

@@ -50,6 +50,8 @@ for (const [name, args, expected] of [
   ['port and a host name', [0, 'localhost'], '127.0.0.1'],
   ['options', [{ port: 0, host: '127.0.0.1', backlog: 1 }], '127.0.0.1'],
   ['null as options', [null], '0.0.0.0'],
+  ['a host and no port', [undefined, '127.0.0.1'], '127.0.0.1'],
+  ['backlog 0', [{ host: '127.0.0.1', backlog: 0 }], '127.0.0.1'],
   [
     'localAddresses',
     [{ localAddresses: ['127.0.0.1', '127.0.0.2'] }],
@@ -64,6 +66,28 @@ for (const [name, args, expected] of [
     assert.equal(server.address().address, expected);
   });
 }
+
+test('listen(port) keeps the host that createServer() was given', async (t) => {
+  const server = t.server({ host: '127.0.0.1' });
+  await new Promise((resolve) => server.listen(0, resolve));
+  assert.equal(server.address().address, '127.0.0.1');
+});
+
+test('listen() inside a getter of its options is one listen()', async (t) => {
+  const server = t.server();
+  const options = {
+    host: '127.0.0.1',
+    get port() {
+      server.listen(0, '127.0.0.2');
+      return 0;
+    },
+  };
+  assert.throws(() => server.listen(options), {
+    code: 'ERR_SERVER_ALREADY_LISTEN',
+  });
+  await once(server, 'listening');
+  assert.equal(server.address().address, '127.0.0.2');
+});
 
 test('listen() on a port in use emits EADDRINUSE later', async (t) => {
   const { address, port } = (await t.listen({})).address();

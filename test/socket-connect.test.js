@@ -157,6 +157,17 @@ test('when all addresses of a name fail, the last error is reported', async (t) 
   assert.equal(message, `connect ECONNREFUSED 10.9.0.2:${port}`);
 });
 
+test('thousands of addresses may fail one after the other', async (t) => {
+  const found = Array.from({ length: 5000 }, (_, i) => ({
+    address: `2001:db8::${i.toString(16)}`,
+    family: 6,
+  }));
+  const lookup = (_name, _options, callback) => callback(null, found);
+  const localAddress = '127.0.0.1'; // of the other family, so each fails at once
+  const socket = t.connect({ host: 'name', port: 9, lookup, localAddress });
+  assert.equal((await failure(socket)).code, 'EAFNOSUPPORT');
+});
+
 test('a lookup function that knows one address only will do', async (t) => {
   const server = await t.listen({});
   const socket = t.connect({

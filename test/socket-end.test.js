@@ -287,6 +287,21 @@ test('of what was written together, only what was not handed over fails with EPI
   assert.ok(sent > 0 && failed > 0);
 });
 
+test('one Buffer that was written twice and handed over twice has not failed', async (t) => {
+  const server = await t.listen({ MIS: 5 });
+  const { port } = server.address();
+  const socket = t.connect({ host: '127.0.0.1', port, OS: 10 });
+  const end = ending(socket);
+  const results = [];
+  const note = (error) => results.push(error?.code ?? null);
+  const again = Buffer.from('again');
+  socket.write(again, note);
+  socket.write(again, note);
+  socket.send('refused', { sid: 7 }, note); // there are not so many streams
+  await end;
+  assert.deepEqual(results, [null, null, 'EINVAL']);
+});
+
 test('end(data) checks its message as write() does', async (t) => {
   const { client, peer } = await pair(t);
   const data = (attributes) => Object.assign(Buffer.from('x'), attributes);

@@ -423,6 +423,54 @@ test('a connect listener that throws does not hold back what was written', async
   });
 });
 
+test('what a callback of an early write throws is an uncaughtException', async () => {
+  const { code, stdout, stderr } = await runScript(`
+    process.on('uncaughtException', ({ message }) => console.log(message));
+    const server = createServer((peer) => peer.pipe(peer));
+    server.listen(0, '127.0.0.1', () => {
+      const client = connect(server.address().port, '127.0.0.1');
+      client.write('hello', () => { throw new Error('of write'); });
+      client.on('data', (data) => {
+        console.log(String(data));
+        client.end();
+        server.close();
+      });
+    });`);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.deepEqual(stdout.trim().split('\n').sort(), ['hello', 'of write']);
+});
+
+test('what waits behind a data listener that has thrown comes before a reset', async () => {
+  const { code, stdout, stderr } = await runScript(`
+    const log = [];
+    process.on('uncaughtException', ({ message }) => log.push(message));
+    const server = createServer((peer) => {
+      peer.pause();
+      peer.on('error', ({ code }) => log.push(code));
+      peer.on('close', () => {
+        console.log(log.join());
+        server.close();
+      });
+      const wait = () => {
+        if (peer.readableLength < 3) return setImmediate(wait);
+        clients[0].destroy();
+        peer.on('data', (data) => {
+          throw new Error(String(data));
+        });
+        peer.resume();
+      };
+      wait();
+    });
+    const clients = [];
+    server.listen(0, '127.0.0.1', () => {
+      clients.push(connect(server.address().port, '127.0.0.1', () => {
+        for (const text of ['a', 'b', 'c']) clients[0].write(text);
+      }));
+    });`);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.equal(stdout, 'a,b,c,ECONNRESET\n');
+});
+
 test('a write callback that throws on destroy() is an uncaughtException, and the socket closes', async () => {
   const result = await runScript(
     `const OPTIONS = {};${script(`

@@ -156,6 +156,32 @@ test('send() gives attributes without touching the Buffer', async (t) => {
   );
 });
 
+test('attributes that are null are not given', async (t) => {
+  const { client, peer } = await pair(t);
+  const attributes = { sid: null, ppid: 46, unordered: null, ttl: null };
+  client.send('x', attributes);
+  client.send('y', { ...attributes, sid: 3, ppid: null });
+  const received = await messages(peer, 2);
+  assert.deepEqual(
+    received.map(({ sid, ppid, unordered }) => [sid, ppid, unordered]),
+    [
+      [0, 46, false],
+      [3, 0, false],
+    ],
+  );
+});
+
+test('a callback that is no function is ignored, as in node:net', async (t) => {
+  const { client, peer } = await pair(t);
+  const arrived = messages(peer, 3);
+  client.write('a', 'utf8', {});
+  client.cork();
+  client.write('b', 'utf8', 1);
+  client.send('c', {}, 'x');
+  client.uncork();
+  assert.deepEqual((await arrived).map(String), ['a', 'b', 'c']);
+});
+
 test('the callbacks of write and send are called when the kernel has the message', async (t) => {
   const { client } = await pair(t);
   const called = [];
