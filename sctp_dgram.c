@@ -2015,9 +2015,10 @@ static bool sd_peers_reserve(struct sd_endpoint *endpoint) {
 }
 
 /* A peer with this primary address, made of a spare one. Messages refer to its
- * host as a string that is made once. NULL: there is no memory. */
+ * host as a string that is made once. What send() calls by this name is never
+ * one that is gone. NULL: there is no memory. */
 static struct sd_peer *sd_peer_new(struct sd_endpoint *endpoint,
-                                   const union sd_addr *addr) {
+                                   const union sd_addr *addr, bool gone) {
   napi_env env = endpoint->handle.owner->env;
   struct sd_peer *peer;
   char host[SD_HOST_MAX];
@@ -2033,7 +2034,11 @@ static struct sd_peer *sd_peer_new(struct sd_endpoint *endpoint,
       napi_set_element(env, names, peer->name, string) != napi_ok)
     return NULL;
   sd_peer_move(endpoint, peer, NULL);
-  sd_destination_add(endpoint, &peer->own, peer, host, addr);
+  peer->gone = gone;
+  if (!gone)
+    sd_destination_add(endpoint, &peer->own, peer, host, addr);
+  memcpy(peer->own.host, host, sizeof host);
+  peer->own.port = sd_addr_port(addr);
   peer->fragment = SD_FRAGMENT;
   return peer;
 }
@@ -2065,8 +2070,10 @@ static void sd_peer_detach(struct sd_endpoint *endpoint, struct sd_peer *peer) {
 }
 
 static void sd_peer_remove(struct sd_endpoint *endpoint, struct sd_peer *peer) {
+  bool gone = peer->gone;
   sd_peer_detach(endpoint, peer);
-  sd_destination_remove(endpoint, &peer->own);
+  if (!gone)
+    sd_destination_remove(endpoint, &peer->own);
   sd_peer_move(endpoint, peer, &endpoint->spare);
 }
 
@@ -2104,40 +2111,40 @@ static struct sd_peer *sd_peer_get(struct sd_endpoint *endpoint,
   sd_addr_format(&addr, host);
   /* One that we have sent to, when there was no association. */
   to = sd_destination_find(endpoint, host, sd_addr_port(&addr));
-  peer = to && to->peer->id == 0 && !gone ? to->peer
-                                          : sd_peer_new(endpoint, &addr);
+  peer =
+      to && to->peer->id == 0 && !(gone && to->peer->list == &endpoint->ended)
+          ? to->peer
+          : sd_peer_new(endpoint, &addr, gone);
   if (!peer)
     return NULL;
   if (peer->list == &endpoint->ended) /* it has come back by itself */
     sd_peer_move(endpoint, peer, NULL);
   peer->id = id;
-  peer->gone = gone;
   sd_table_add(&endpoint->peers, &peer->node, (uint32_t)id);
   return peer;
 }
 
 /* Of which peer a notification is. The kernel gives no id where the association
- * has not come up, but always its primary address; with an id that is known no
- * more, it is of one that has ended. */
+ * has not come up, but always its primary address. */
 static struct sd_peer *sd_peer_of(const struct sd_endpoint *endpoint,
                                   sctp_assoc_t id, const union sd_addr *from) {
   struct sd_peer *peer = id ? sd_peer_find(endpoint, id) : NULL;
   struct sd_destination *to;
   char host[SD_HOST_MAX];
-  if (peer)
+  if (id)
     return peer;
   sd_addr_format(from, host);
   to = sd_destination_find(endpoint, host, sd_addr_port(from));
-  return to && to->peer->id == 0 &&
-                 (id == 0 || to->peer->list == &endpoint->ended)
-             ? to->peer
-             : NULL;
+  return to && to->peer->id == 0 ? to->peer : NULL;
 }
 
 static void sd_peers_free(struct sd_endpoint *endpoint) {
   struct sd_table *all = &endpoint->destinations;
   struct sd_peer *peer;
   size_t i;
+  for (i = 0; i < endpoint->peers.size; i++)
+    while (endpoint->peers.slots[i])
+      sd_peer_remove(endpoint, (struct sd_peer *)endpoint->peers.slots[i]);
   for (i = 0; i < all->size; i++)
     while (all->slots[i])
       sd_peer_remove(endpoint, ((struct sd_destination *)all->slots[i])->peer);
@@ -2435,8 +2442,12 @@ static bool sd_on_send_failed(struct sd_endpoint *endpoint,
   bool sent = failed->ssf_flags & SCTP_DATA_SENT;
   struct sd_peer *peer = sd_peer_of(endpoint, failed->ssf_assoc_id, from);
   struct sd_partial *message = &endpoint->returned;
+  struct sd_destination *to;
   char host[SD_HOST_MAX];
   sd_addr_format(from, host);
+  to = sd_destination_find(endpoint, host, sd_addr_port(from));
+  if (!peer && to && to->peer->list == &endpoint->ended)
+    peer = to->peer;
   if (peer && peer->list == &endpoint->ended)
     peer->owed = true;
   else if (peer && peer->id && !sent) /* not of an association before */
@@ -2596,18 +2607,6 @@ static bool sd_on_piece(struct sd_endpoint *endpoint, struct sd_calls *calls,
   return go_on;
 }
 
-/* The last message of an association that is gone has been handed over. What
- * the peer was sent meanwhile, is of another one. */
-static void sd_peer_part(struct sd_endpoint *endpoint, struct sd_peer *peer) {
-  if (peer->handed == 0 && !peer->list) {
-    sd_peer_remove(endpoint, peer);
-    return;
-  }
-  sd_table_remove(&endpoint->peers, &peer->node);
-  peer->id = 0;
-  peer->gone = false;
-}
-
 /* What stands at `data` in the slab has just been received. */
 static bool sd_on_data(struct sd_endpoint *endpoint, struct sd_calls *calls,
                        const struct sd_received *received, const char *data,
@@ -2630,7 +2629,7 @@ static bool sd_on_data(struct sd_endpoint *endpoint, struct sd_calls *calls,
   if (!short_one && go_on)
     go_on = sd_on_piece(endpoint, calls, peer, data, size, last);
   if (last && peer->gone)
-    sd_peer_part(endpoint, peer);
+    sd_peer_remove(endpoint, peer);
   return go_on;
 }
 
@@ -2710,7 +2709,8 @@ static struct sd_peer *sd_peer_at(struct sd_endpoint *endpoint,
     return to->peer;
   if (to) /* it has come back by another address */
     sd_peer_remove(endpoint, to->peer);
-  return id ? sd_peer_get(endpoint, id, addr) : sd_peer_new(endpoint, addr);
+  return id ? sd_peer_get(endpoint, id, addr)
+            : sd_peer_new(endpoint, addr, false);
 }
 
 /* What send() calls a peer for the first time. NULL: there is no memory. */
@@ -3510,10 +3510,10 @@ static bool sd_socket_on_restart(struct sd_socket *socket) {
       sd_handle_close(&successor->handle);
     }
   }
-  if (object) {
-    socket->moved = true;
+  if (object)
     sd_tell(handle, "onRestart", 1, &object);
-  }
+  else
+    socket->moved = false;
   return handle->state == SD_OPEN && sd_socket_end(socket, -ECONNRESET);
 }
 
@@ -3539,6 +3539,8 @@ static bool sd_socket_on_notification(struct sd_socket *socket,
     sd_report(handle->owner, napi_generic_failure);
     return false;
   }
+  if (change == SCTP_RESTART)
+    socket->moved = socket->accepted; /* to its successor */
   if (change == SCTP_COMM_UP && !socket->up) {
     socket->up = true;
     go_on = sd_tell(handle, "onConnect", 0, NULL);

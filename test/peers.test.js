@@ -342,6 +342,35 @@ test('onDrain comes also to who has answered a peer that was gone by then', asyn
   assert.equal(states.at(-1)[0], 'down');
 });
 
+test('onDrain comes also where a peer came and went unnoticed', async (t) => {
+  const { handle, states } = observer(t);
+  const child = t.spawn(process.execPath, [
+    '-e',
+    `const { open } = require('.');
+    const handle = open('127.0.1.1', 0, 1000, () => {});
+    console.log(handle.address().port);
+    process.kill(process.pid, 'SIGSTOP');`,
+  ]);
+  const port = Number(await once(child.stdout, 'data'));
+  cut('127.0.1.9');
+  t.after(heal);
+  handle.send(message(), '127.0.1.9', 9); // the buffer is never empty
+  const drains = [];
+  handle.onDrain = (...args) => drains.push(args);
+  const { error } = fill(handle, '127.0.1.1', port);
+  assert.equal(error.code, 'ERR_SCTP_PEER_BUSY');
+  const ours = handle.address().port;
+  while (!(association(port, ours)?.unread > 0)) blockThread(10);
+  child.kill('SIGKILL'); // an abort, with messages unread
+  while (association(ours, port)) blockThread(10);
+  await until(() => drains.length > 0 && states.length === 2);
+  assert.deepEqual(drains, [['127.0.1.1', port]]);
+  assert.deepEqual(
+    states.map(([state]) => state),
+    ['up', 'down'],
+  );
+});
+
 test('onDrain comes when the message fits that was refused, not before', async (t) => {
   const stalled = [];
   const server = await t.listen({ pauseOnConnect: true, highWaterMark: 1 });
