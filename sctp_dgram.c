@@ -2074,6 +2074,8 @@ static void sd_peer_remove(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   sd_peer_detach(endpoint, peer);
   if (!gone)
     sd_destination_remove(endpoint, &peer->own);
+  if (endpoint->to == &peer->own) /* it went while send() looked */
+    endpoint->to = NULL;
   sd_peer_move(endpoint, peer, &endpoint->spare);
 }
 
@@ -2719,8 +2721,12 @@ static struct sd_destination *sd_destination_new(struct sd_endpoint *endpoint,
                                                  const union sd_addr *addr) {
   struct sd_peer *peer = sd_peer_at(endpoint, addr);
   struct sd_destination *to;
-  if (!peer || sd_destination_is(&peer->own, host, sd_addr_port(addr)))
-    return peer ? &peer->own : NULL;
+  if (!peer)
+    return NULL;
+  if (sd_destination_is(&peer->own, host, sd_addr_port(addr))) {
+    peer->own.addr = *addr;
+    return &peer->own;
+  }
   to = calloc(1, sizeof *to);
   if (!to)
     return NULL;
