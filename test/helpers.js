@@ -22,9 +22,18 @@ const SNDBUF = Number(
       ),
 );
 
-/** Resolves when `condition()` holds; asks so seldom that others can work. */
-async function until(condition) {
-  while (!condition()) await wait(5);
+/**
+ * Resolves when `condition()` holds; asks so seldom that others can work. A wait
+ * that is in vain ends after `limit` ms and says what it waited for.
+ */
+async function until(condition, limit = 120_000) {
+  const deadline = performance.now() + limit;
+  while (!condition()) {
+    if (performance.now() > deadline) {
+      assert.fail(`waited ${limit} ms in vain for ${condition}`);
+    }
+    await wait(5);
+  }
 }
 
 function openSockets() {
@@ -83,9 +92,7 @@ function test(name, body) {
       for (const handle of handles) handle.close();
       for (const socket of sockets) socket.destroy();
     }
-    const deadline = Date.now() + 120_000;
-    await until(() => openSockets() <= before || Date.now() > deadline);
-    assert.ok(openSockets() <= before, 'the test leaked a socket');
+    await until(() => openSockets() <= before); // else it leaked a socket
   });
 }
 

@@ -111,7 +111,7 @@ const rows = [];
 /** As that of the helpers, but gives up with its scenario. */
 async function until(condition) {
   const row = rows.at(-1);
-  await helpers.until(() => row.overdue || condition());
+  await helpers.until(() => row.overdue || condition(), Infinity);
   if (row.overdue) throw row.overdue;
 }
 
