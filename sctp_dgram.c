@@ -61,6 +61,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <linux/sock_diag.h>
 #include <math.h>
 #include <net/if.h>
@@ -86,9 +87,6 @@
 
 /* The same where messages are thrown away, without a call into JavaScript. */
 #define SD_DISCARD 1024
-
-/* How often, of a socket that is closed: more than any buffer holds. */
-#define SD_DISCARDS 64
 
 /* Connections accepted before others get their turn. */
 #define SD_ACCEPT 64
@@ -138,6 +136,12 @@
 #define SD_LOOK_MIN_MS 1
 #define SD_LOOK_MAX_MS 64
 
+/* Busy peers that are looked at together: each costs two system calls. */
+#define SD_LOOKS 64
+
+/* Refused sends of which one looks whether that is still so. */
+#define SD_REFUSALS 64
+
 #define SD_TTL_MS 30000
 #define SD_FLUSH_MS 5000
 
@@ -146,6 +150,11 @@
 
 /* No path has smaller ones. */
 #define SD_FRAGMENT_MIN 512
+
+/* Incoming streams that an endpoint accepts. All messages are unordered, so
+ * that streams mean nothing to it, while each costs the kernel memory: 65,535
+ * cost 1.35 MB for every association. */
+#define SD_IN_STREAMS 64
 
 /* INITs that stay unanswered until the kernel gives up, each after at most so
  * many ms. Together they take 28 s; a host that refuses answers much earlier.
@@ -263,7 +272,8 @@ struct sd_handle {
   napi_ref self;    /* the JavaScript object */
   napi_async_context context;
   napi_ref run; /* weak, or NULL: calls a function in the first context */
-  napi_ref on_message; /* weak: what deliver() calls */
+  napi_ref on_message; /* weak: what deliver() calls, or NULL */
+  napi_ref on_event;   /* weak: what sd_emit() calls, or NULL */
   union sd_addr local;
 };
 
@@ -327,23 +337,32 @@ struct sd_peer {
   bool skipping; /* the current message is too long, drop its pieces */
   struct sd_partial partial;
   /* What is sent to it: */
-  uint32_t handed;  /* chunks given to the association */
-  uint32_t chunks;  /* of these not acknowledged, at the most */
-  long bytes;       /* what they take of the send buffer, about */
-  long refused;     /* what the message took for which it is busy */
-  int fragment;     /* bytes of a chunk at the most */
-  uint64_t since;   /* when the first was given, or the association before
-                       had ended, in the loop's time */
-  bool unreachable; /* the last news of a path was that it failed */
-  int error;        /* of one that has ended: why */
-  bool owed;        /* ... and messages were lost, which send() has to say */
+  uint32_t handed;   /* chunks given to the association */
+  uint32_t chunks;   /* of these not acknowledged, at the most */
+  long bytes;        /* what they take of the send buffer, about */
+  long refused;      /* what the message took for which it is busy */
+  int fragment;      /* bytes of a chunk at the most */
+  uint64_t since;    /* when the first was given, or the association before
+                        had ended: sd_now() */
+  bool unreachable;  /* the last news of a path was that it failed */
+  unsigned refusals; /* sends that were refused without a look */
+  napi_ref refusal;  /* the Error of the last refused send, or NULL */
+  ssize_t refusal_code;
+  const struct sd_destination *refusal_to;
+  int error; /* of one that has ended: why */
+  bool owed; /* ... and messages were lost: no callback has heard of
+                it, so the next send() has to say so */
 };
+
+/* The properties of an endpoint that its user sets to a function or to null. */
+enum sd_callback { SD_ON_DRAIN, SD_ON_PEER, SD_ON_UNDELIVERED, SD_CALLBACKS };
 
 /* One per open(). */
 struct sd_endpoint {
   struct sd_handle handle; /* first, so that one is cast to the other */
   napi_ref on_recv;        /* weak: a property of self keeps it alive */
   napi_ref names;          /* weak, too: hosts of the peers, as strings */
+  napi_ref callbacks;      /* weak, too: by enum sd_callback */
   struct sd_assembly assembly;
   struct sd_room room;
   bool own_buffers;      /* each peer has a send buffer of its own */
@@ -357,6 +376,7 @@ struct sd_endpoint {
   size_t ended_count;
   struct sd_peers spare;      /* memory for new ones, one at least to receive */
   uint32_t name_count;        /* of all peers, the spare ones, too */
+  unsigned refusals;          /* sends that met a full buffer without a call */
   unsigned look_ms;           /* until busy ones are looked at again */
   struct sd_assembly returns; /* of messages that the kernel gives back */
   struct sd_partial returned; /* the pieces of the present one */
@@ -373,9 +393,10 @@ struct sd_socket {
   bool over;    /* the association has ended: nothing follows what is queued */
   bool lost;    /* ... without a shutdown */
   bool ended;   /* ... and JavaScript knows */
-  bool moved;   /* another handle has this socket, too */
-  bool failed;  /* poll() may not report any more that there is an end */
-  int error;    /* which a send met first, so that no receive will */
+  bool restarted; /* the association is with the peer's next life */
+  bool moved;     /* ... and another handle has this socket, too */
+  bool failed;    /* poll() may not report any more that there is an end */
+  int error;      /* which a send met first, so that no receive will */
   struct sd_partial partial;
   struct sd_assembly assembly;
   napi_ref unsent;  /* what send() was given and could not hand over yet */
@@ -438,19 +459,61 @@ static void sd_throw_status(napi_env env) {
     }                                                                          \
   } while (0)
 
-static bool sd_set_number(napi_env env, napi_value object, const char *name,
-                          double value) {
-  napi_value number;
-  return napi_create_double(env, value, &number) == napi_ok &&
-         napi_set_named_property(env, object, name, number) == napi_ok;
+/* Gives an object of ours a property. Assigning it would call a setter on
+ * Object.prototype: JavaScript, in the middle of the C. */
+static bool sd_define(napi_env env, napi_value object, const char *name,
+                      napi_value value) {
+  napi_property_descriptor property = {
+      .utf8name = name, .value = value, .attributes = napi_default_jsproperty};
+  return napi_define_properties(env, object, 1, &property) == napi_ok;
 }
 
-static bool sd_set_string(napi_env env, napi_value object, const char *name,
-                          const char *value) {
+static bool sd_define_element(napi_env env, napi_value array, uint32_t index,
+                              napi_value value) {
+  char name[16];
+  snprintf(name, sizeof name, "%u", index);
+  return sd_define(env, array, name, value);
+}
+
+static bool sd_define_number(napi_env env, napi_value object, const char *name,
+                             double value) {
+  napi_value number;
+  return napi_create_double(env, value, &number) == napi_ok &&
+         sd_define(env, object, name, number);
+}
+
+static bool sd_define_string(napi_env env, napi_value object, const char *name,
+                             const char *value) {
   napi_value string;
   return napi_create_string_utf8(env, value, NAPI_AUTO_LENGTH, &string) ==
              napi_ok &&
-         napi_set_named_property(env, object, name, string) == napi_ok;
+         sd_define(env, object, name, string);
+}
+
+/* Node-API's function for the class of an error. */
+typedef napi_status (*sd_error_class)(napi_env, napi_value, napi_value,
+                                      napi_value *);
+
+/* Makes an error with a `code`. Returns NULL if there is no memory. */
+static napi_value sd_error(napi_env env, sd_error_class create,
+                           const char *code, const char *message) {
+  napi_value text, error;
+  return napi_create_string_utf8(env, message, NAPI_AUTO_LENGTH, &text) ==
+                     napi_ok &&
+                 create(env, NULL, text, &error) == napi_ok &&
+                 sd_define_string(env, error, "code", code)
+             ? error
+             : NULL;
+}
+
+static void sd_throw_value(napi_env env, napi_value error) {
+  if (!error || napi_throw(env, error) != napi_ok)
+    sd_throw_status(env);
+}
+
+static void sd_throw(napi_env env, sd_error_class create, const char *code,
+                     const char *message) {
+  sd_throw_value(env, sd_error(env, create, code, message));
 }
 
 static const char *sd_hint(int error) {
@@ -466,35 +529,31 @@ static const char *sd_hint(int error) {
   }
 }
 
-/* The Error that Node makes of a failed system call: code, errno, syscall, and
- * address and port where `host` is given. NULL: none can be made. */
+/* Makes the Error that Node makes of a failed system call: with code, errno and
+ * syscall and, where `host` is given, address and port. Returns NULL if there
+ * is no memory. */
 static napi_value sd_system_error(napi_env env, const char *syscall, int error,
                                   const char *host, int port) {
   char code[64], message[512];
-  napi_value text, name, object;
+  napi_value object;
   uv_err_name_r(error, code, sizeof code);
   if (host)
     snprintf(message, sizeof message, "%s %s %s:%d%s", syscall, code, host,
              port, sd_hint(error));
   else
     snprintf(message, sizeof message, "%s %s%s", syscall, code, sd_hint(error));
-  if (napi_create_string_utf8(env, code, NAPI_AUTO_LENGTH, &name) == napi_ok &&
-      napi_create_string_utf8(env, message, NAPI_AUTO_LENGTH, &text) ==
-          napi_ok &&
-      napi_create_error(env, name, text, &object) == napi_ok &&
-      sd_set_number(env, object, "errno", error) &&
-      sd_set_string(env, object, "syscall", syscall) &&
-      (!host || (sd_set_string(env, object, "address", host) &&
-                 sd_set_number(env, object, "port", port))))
-    return object;
-  return NULL;
+  object = sd_error(env, napi_create_error, code, message);
+  return object && sd_define_number(env, object, "errno", error) &&
+                 sd_define_string(env, object, "syscall", syscall) &&
+                 (!host || (sd_define_string(env, object, "address", host) &&
+                            sd_define_number(env, object, "port", port)))
+             ? object
+             : NULL;
 }
 
 static void sd_throw_system(napi_env env, const char *syscall, int error,
                             const char *host, int port) {
-  napi_value object = sd_system_error(env, syscall, error, host, port);
-  if (!object || napi_throw(env, object) != napi_ok)
-    sd_throw_status(env);
+  sd_throw_value(env, sd_system_error(env, syscall, error, host, port));
 }
 
 static const char *sd_type_name(napi_env env, napi_value value) {
@@ -517,7 +576,7 @@ static void sd_throw_type(napi_env env, const char *argument,
   snprintf(message, sizeof message,
            "The \"%s\" argument must be %s. Received %s", argument, expected,
            sd_type_name(env, value));
-  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", message);
+  sd_throw(env, napi_create_type_error, "ERR_INVALID_ARG_TYPE", message);
 }
 
 static void sd_throw_range(napi_env env, const char *argument,
@@ -526,7 +585,7 @@ static void sd_throw_range(napi_env env, const char *argument,
   snprintf(message, sizeof message,
            "The value of \"%s\" is out of range. It must be %s. Received %s",
            argument, expected, received);
-  napi_throw_range_error(env, "ERR_OUT_OF_RANGE", message);
+  sd_throw(env, napi_create_range_error, "ERR_OUT_OF_RANGE", message);
 }
 
 /* ------------------------------------------------------------- Addresses */
@@ -614,6 +673,15 @@ static void sd_addr_format(const union sd_addr *addr, char host[SD_HOST_MAX]) {
   else
     snprintf(host + length, SD_HOST_MAX - length, "%%%u",
              addr->v6.sin6_scope_id);
+}
+
+/* Where an unspecified address leads to, as for TCP: to this host. */
+static void sd_addr_resolve_any(union sd_addr *addr) {
+  if (addr->sa.sa_family == AF_INET && addr->v4.sin_addr.s_addr == INADDR_ANY)
+    addr->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  else if (addr->sa.sa_family == AF_INET6 &&
+           IN6_IS_ADDR_UNSPECIFIED(&addr->v6.sin6_addr))
+    addr->v6.sin6_addr = in6addr_loopback;
 }
 
 /* NULL if messages can be sent there, else what the address should be. Linux
@@ -763,8 +831,8 @@ static int sd_sys_accept(int fd, union sd_addr *addr) {
   return accepted < 0 ? -errno : accepted;
 }
 
-static int sd_sys_shutdown(int fd) {
-  return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
+static int sd_sys_shutdown(int fd, int how) {
+  return shutdown(fd, how) < 0 ? -errno : 0;
 }
 
 /* One message or piece of it, with RFC 6458 section 5.3.5 SCTP_RCVINFO. */
@@ -797,6 +865,15 @@ static ssize_t sd_sys_recv(int fd, char *data, size_t size,
   return n;
 }
 
+/* Whether what is to be received next is a notification. */
+static bool sd_sys_notification_waits(int fd) {
+  char byte;
+  struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+  struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+  return recvmsg(fd, &message, MSG_PEEK) > 0 &&
+         message.msg_flags & MSG_NOTIFICATION;
+}
+
 static void sd_add_cmsg(struct msghdr *header, int type, const void *data,
                         size_t size) {
   struct cmsghdr *cmsg;
@@ -809,14 +886,16 @@ static void sd_add_cmsg(struct msghdr *header, int type, const void *data,
   memcpy(CMSG_DATA(cmsg), data, size);
 }
 
-/* One message of an endpoint. That it is unordered, and its TTL, are defaults
- * of the socket: as a PR-SCTP policy of the message, the TTL would make Linux
- * drop whatever is sent before the handshake with a new peer ends. `flags` may
- * be MSG_MORE; `hurry` has it acknowledged at once. */
+/* Sends one message of an endpoint. Its TTL is a default of the socket: as a
+ * PR-SCTP policy of the message, it would make Linux drop whatever is sent
+ * before the handshake with a new peer ends. `hurry` has it acknowledged at
+ * once. With `more`, the message waits for another that shares its packet:
+ * sctp_sendv() cannot ask for that, since its flags never reach the kernel, and
+ * there sendmsg() stands in. */
 static ssize_t sd_sys_send(int fd, const struct iovec *message,
-                           const union sd_addr *addr, int flags, bool hurry) {
-  static const struct sctp_sndinfo info = {.snd_flags = SCTP_UNORDERED |
-                                                        SCTP_SACK_IMMEDIATELY};
+                           const union sd_addr *addr, bool more, bool hurry) {
+  struct sctp_sndinfo info = {.snd_flags = SCTP_UNORDERED |
+                                           (hurry ? SCTP_SACK_IMMEDIATELY : 0)};
   union {
     struct cmsghdr align;
     char bytes[CMSG_SPACE(sizeof info)];
@@ -827,13 +906,12 @@ static ssize_t sd_sys_send(int fd, const struct iovec *message,
                           .msg_iovlen = 1,
                           .msg_control = &control};
   ssize_t n;
-  if (hurry)
+  if (more)
     sd_add_cmsg(&header, SCTP_SNDINFO, &info, sizeof info);
   do {
-    /* Without attributes, sendto() is a little faster. */
-    n = hurry ? sendmsg(fd, &header, flags | MSG_NOSIGNAL)
-              : sendto(fd, message->iov_base, message->iov_len,
-                       flags | MSG_NOSIGNAL, &addr->sa, sd_addr_length(addr));
+    n = more ? sendmsg(fd, &header, MSG_MORE | MSG_NOSIGNAL)
+             : sctp_sendv(fd, message, 1, (struct sockaddr *)&addr->sa, 1,
+                          &info, sizeof info, SCTP_SENDV_SNDINFO, 0);
   } while (n < 0 && errno == EINTR);
   return n < 0 ? -errno : n;
 }
@@ -1053,6 +1131,8 @@ static void sd_on_handle_closed(struct sd_handle *handle) {
     napi_delete_reference(owner->env, handle->run);
   if (handle->on_message)
     napi_delete_reference(owner->env, handle->on_message);
+  if (handle->on_event)
+    napi_delete_reference(owner->env, handle->on_event);
   *handle->link = handle->next;
   if (handle->next)
     handle->next->link = handle->link;
@@ -1197,9 +1277,9 @@ static void sd_on_timer(uv_timer_t *timer) {
 
 /* uv_poll_start() costs system calls also where nothing changes. It fails only
  * for a descriptor that is polled elsewhere, and ours never leaves this file.
- */
+ * A handle that JavaScript has closed stays as it is. */
 static void sd_handle_arm(struct sd_handle *handle, int events) {
-  if (handle->armed == events)
+  if (handle->armed == events || handle->state >= SD_CLOSING)
     return;
   handle->armed = events;
   if (events)
@@ -1209,6 +1289,8 @@ static void sd_handle_arm(struct sd_handle *handle, int events) {
 }
 
 static void sd_handle_start_timer(struct sd_handle *handle, uint64_t ms) {
+  if (handle->state >= SD_CLOSING)
+    return;
   /* The loop's clock stands still while JavaScript runs. */
   uv_update_time(handle->owner->loop);
   uv_timer_start(&handle->timer, sd_on_timer, ms, 0);
@@ -1260,20 +1342,10 @@ static void sd_report(struct sd_env *owner, napi_status status) {
     owner->exiting = true;
 }
 
-static bool sd_calls_begin(struct sd_handle *handle, struct sd_calls *calls) {
-  napi_env env = handle->owner->env;
-  napi_value self;
-  calls->begun = false;
-  if (handle->owner->exiting ||
-      napi_open_handle_scope(env, &calls->handles) != napi_ok)
-    return false;
-  calls->begun =
-      napi_get_reference_value(env, handle->self, &self) == napi_ok && self &&
-      napi_open_callback_scope(env, self, handle->context, &calls->scope) ==
-          napi_ok;
-  if (!calls->begun)
-    napi_close_handle_scope(env, calls->handles);
-  return calls->begun;
+/* Whether to go on with a handle: to be asked after any JavaScript, which are
+ * hooks, getters, setters and proxies, too. */
+static bool sd_handle_usable(const struct sd_handle *handle) {
+  return handle->state == SD_OPEN && !handle->owner->exiting;
 }
 
 static void sd_calls_end(struct sd_handle *handle, struct sd_calls *calls) {
@@ -1288,11 +1360,31 @@ static void sd_calls_end(struct sd_handle *handle, struct sd_calls *calls) {
   napi_close_handle_scope(owner->env, calls->handles);
 }
 
-/* Goes on after an exception. False: the handle is not open any more; nextTick
- * and promise callbacks have run, too. */
+/* Returns false, with nothing begun, if the handle cannot be used any more: a
+ * `before` hook is JavaScript. */
+static bool sd_calls_begin(struct sd_handle *handle, struct sd_calls *calls) {
+  napi_env env = handle->owner->env;
+  napi_value self;
+  calls->begun = false;
+  if (!sd_handle_usable(handle) ||
+      napi_open_handle_scope(env, &calls->handles) != napi_ok)
+    return false;
+  calls->begun =
+      napi_get_reference_value(env, handle->self, &self) == napi_ok && self &&
+      napi_open_callback_scope(env, self, handle->context, &calls->scope) ==
+          napi_ok;
+  if (!calls->begun)
+    napi_close_handle_scope(env, calls->handles);
+  else if (!sd_handle_usable(handle))
+    sd_calls_end(handle, calls);
+  return calls->begun;
+}
+
+/* Goes on after an exception. Returns false if the handle cannot be used any
+ * more: nextTick and promise callbacks have run, too. */
 static bool sd_calls_renew(struct sd_handle *handle, struct sd_calls *calls) {
   sd_calls_end(handle, calls);
-  return sd_calls_begin(handle, calls) && handle->state == SD_OPEN;
+  return sd_calls_begin(handle, calls);
 }
 
 /* Calls `function`, after sd_calls_begin(). False: make no more of these calls,
@@ -1304,7 +1396,7 @@ static bool sd_call(struct sd_handle *handle, napi_value function, size_t argc,
   napi_env env = owner->env;
   napi_value self, run, run_argv[1 + SD_ARGUMENTS];
   napi_status status;
-  if (handle->state != SD_OPEN || owner->exiting)
+  if (!sd_handle_usable(handle))
     return false;
   status = napi_get_reference_value(env, handle->self, &self);
   if (status == napi_ok && handle->run) {
@@ -1319,40 +1411,24 @@ static bool sd_call(struct sd_handle *handle, napi_value function, size_t argc,
   }
   if (status != napi_ok)
     sd_report(owner, status);
-  return status == napi_ok && handle->state == SD_OPEN && !owner->exiting;
+  return status == napi_ok && sd_handle_usable(handle);
 }
 
-/* The same with a method of the handle's object, if it has such. */
-static bool sd_call_method(struct sd_handle *handle, const char *name,
-                           size_t argc, const napi_value *argv) {
-  napi_env env = handle->owner->env;
-  napi_value self, method;
-  napi_valuetype type;
-  napi_status status;
-  if (handle->state != SD_OPEN || handle->owner->exiting)
-    return false;
-  status = napi_get_reference_value(env, handle->self, &self);
-  if (status == napi_ok)
-    status = napi_get_named_property(env, self, name, &method);
-  if (status == napi_ok)
-    status = napi_typeof(env, method, &type);
-  if (status == napi_ok)
-    return type != napi_function || sd_call(handle, method, argc, argv);
-  sd_report(handle->owner, status);
-  return false;
-}
-
-/* Calls one of the functions that lib/ has put on the prototype. They get the
- * handle's object as their first argument, since `run` passes no `this`. */
-static bool sd_tell(struct sd_handle *handle, const char *name, size_t argc,
+/* Calls onEvent(event, ...) of lib/, which start() was given: nothing is polled
+ * before. */
+static bool sd_emit(struct sd_handle *handle, const char *event, size_t argc,
                     const napi_value *argv) {
-  napi_value all[SD_ARGUMENTS];
-  if (napi_get_reference_value(handle->owner->env, handle->self, &all[0]) !=
-      napi_ok)
-    return false;
+  napi_env env = handle->owner->env;
+  napi_value on_event, all[SD_ARGUMENTS];
   if (argc > 0)
     memcpy(all + 1, argv, argc * sizeof *argv);
-  return sd_call_method(handle, name, argc + 1, all);
+  return sd_handle_usable(handle) &&
+         napi_get_reference_value(env, handle->on_event, &on_event) ==
+             napi_ok &&
+         on_event &&
+         napi_create_string_latin1(env, event, NAPI_AUTO_LENGTH, &all[0]) ==
+             napi_ok &&
+         sd_call(handle, on_event, argc + 1, all);
 }
 
 /* --------------------------------------------------------------- Batches */
@@ -1362,8 +1438,8 @@ static bool sd_tell(struct sd_handle *handle, const char *name, size_t argc,
 
 /* What hands messages over: deliver() the batch in `words`, whose bytes are in
  * the slab that use() has been given, or the one message that is in a Buffer of
- * its own, to a function; bind() makes this function of onRecv, and lets
- * no setter on Array.prototype see how `names` are added. In C the same
+ * its own, to a function; bind() makes this function of onRecv, and lets no
+ * setter on Array.prototype see what is put into the arrays. In C the same
  * would take four times as long. It is compiled here, so that the package and
  * the bare binary have the same. Messages that share memory cannot be
  * transferred to another thread, as Node has it with small Buffers. Who takes
@@ -1410,8 +1486,9 @@ static const char sd_deliver_source[] =
     "      if (slab.length === 0) words[0] = words[1];"
     "    }"
     "  }"
-    "  const bind = (onRecv, names) => {"
+    "  const bind = (onRecv, names, callbacks) => {"
     "    setPrototypeOf(names, null);"
+    "    setPrototypeOf(callbacks, null);"
     "    return (data, name, port) => {"
     "      onRecv([data, names[name], port]);"
     "    };"
@@ -1560,7 +1637,7 @@ static bool sd_batch_flush(struct sd_handle *handle, struct sd_calls *calls,
   while (owner->batch->next < owner->batch->count) {
     uint32_t next = owner->batch->next;
     bool done = sd_batch_hand_over(handle, whole);
-    if (handle->state != SD_OPEN || owner->exiting)
+    if (!sd_handle_usable(handle))
       return false;
     if (owner->batch->next == next)
       owner->batch->next++; /* not even begun: there is no memory */
@@ -1630,7 +1707,7 @@ static void sd_throw_not_address(napi_env env, const char *name,
   snprintf(message, sizeof message,
            "The \"%s\" argument must be an IP address. Received '%s'", name,
            host);
-  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", message);
+  sd_throw(env, napi_create_type_error, "ERR_INVALID_ARG_TYPE", message);
 }
 
 /* A text that may be an IP address. */
@@ -1732,6 +1809,8 @@ static bool sd_arg_addresses(napi_env env, napi_value value,
     if (!sd_arg_host(env, element, name, host) ||
         !sd_arg_address(env, syscall, name, host, port, &addr))
       return false;
+    if (strcmp(syscall, "connect") == 0)
+      sd_addr_resolve_any(&addr);
     if (!sd_addrs_add(addrs, &addr)) {
       sd_throw_system(env, syscall, -E2BIG, NULL, 0);
       return false;
@@ -1754,23 +1833,27 @@ static napi_value sd_handle_object(struct sd_handle *handle) {
     sd_throw_status(env);
     object = NULL;
   }
-  owner->constructing = NULL;
+  owner->constructing = NULL; /* also where the class was not even called */
   return object;
 }
 
-/* The constructor of all classes. */
+/* The constructor of all classes. It takes the handle before it wraps it, since
+ * an `init` hook, which runs meanwhile, may call this, too. */
 static napi_value sd_js_construct(napi_env env, napi_callback_info info) {
   size_t argc = 0;
   napi_value self;
   struct sd_env *owner;
+  struct sd_handle *handle;
   SD_CHECK(env, napi_get_cb_info(env, info, &argc, NULL, &self, NULL));
   SD_CHECK(env, napi_get_instance_data(env, (void **)&owner));
-  if (!owner->constructing) {
-    napi_throw_type_error(env, "ERR_ILLEGAL_CONSTRUCTOR",
-                          "Illegal constructor");
+  handle = owner->constructing;
+  owner->constructing = NULL;
+  if (!handle) {
+    sd_throw(env, napi_create_type_error, "ERR_ILLEGAL_CONSTRUCTOR",
+             "Illegal constructor");
     return NULL;
   }
-  if (!sd_handle_wrap(owner->constructing, self)) {
+  if (!sd_handle_wrap(handle, self)) {
     sd_throw_status(env);
     return NULL;
   }
@@ -1803,14 +1886,31 @@ static void *sd_this(napi_env env, napi_callback_info info, size_t argc,
       return handle;
     }
   }
-  napi_throw_type_error(env, "ERR_INVALID_THIS", "Illegal invocation");
+  sd_throw(env, napi_create_type_error, "ERR_INVALID_THIS",
+           "Illegal invocation");
   return NULL;
 }
 
 static bool sd_check_open(napi_env env, const struct sd_handle *handle) {
   if (handle->state == SD_OPEN)
     return true;
-  napi_throw_error(env, "ERR_SOCKET_CLOSED", "Socket is closed");
+  sd_throw(env, napi_create_error, "ERR_SOCKET_CLOSED", "Socket is closed");
+  return false;
+}
+
+/* What start() of sockets and listeners does. False: an exception. */
+static bool sd_handle_start(napi_env env, struct sd_handle *handle,
+                            napi_value self, napi_value on_event) {
+  if (!sd_check_open(env, handle) || !sd_arg_function(env, on_event, "onEvent"))
+    return false;
+  if (handle->on_event) {
+    sd_throw(env, napi_create_error, "ERR_INVALID_STATE",
+             "start() was called before");
+    return false;
+  }
+  if (sd_hide(env, self, "onEvent", on_event, &handle->on_event))
+    return true;
+  sd_throw_status(env);
   return false;
 }
 
@@ -1820,10 +1920,10 @@ static napi_value sd_addr_object(napi_env env, const union sd_addr *addr) {
   char host[SD_HOST_MAX];
   sd_addr_format(addr, host);
   SD_CHECK(env, napi_create_object(env, &result));
-  if (sd_set_string(env, result, "address", host) &&
-      sd_set_string(env, result, "family",
-                    addr->sa.sa_family == AF_INET ? "IPv4" : "IPv6") &&
-      sd_set_number(env, result, "port", sd_addr_port(addr)))
+  if (sd_define_string(env, result, "address", host) &&
+      sd_define_string(env, result, "family",
+                       addr->sa.sa_family == AF_INET ? "IPv4" : "IPv6") &&
+      sd_define_number(env, result, "port", sd_addr_port(addr)))
     return result;
   sd_throw_status(env);
   return NULL;
@@ -1878,10 +1978,14 @@ static bool sd_set_reason(napi_env env, napi_value error, const char *text,
   napi_value reason;
   return length == 0 ||
          (napi_create_string_utf8(env, text, length, &reason) == napi_ok &&
-          napi_set_named_property(env, error, "reason", reason) == napi_ok);
+          sd_define(env, error, "reason", reason));
 }
 
 /* ------------------------------------------------------- Endpoint: peers */
+
+/* Returns the time in ms. The loop's own clock stands still while JavaScript
+ * runs, for however long. */
+static uint64_t sd_now(void) { return uv_hrtime() / 1000000; }
 
 static bool sd_table_init(struct sd_table *table) {
   table->size = SD_TABLE_SLOTS;
@@ -2050,6 +2154,14 @@ static void sd_destination_remove(struct sd_endpoint *endpoint,
     endpoint->to = NULL;
 }
 
+/* Forgets the Error of a refused send. */
+static void sd_peer_drop_refusal(struct sd_endpoint *endpoint,
+                                 struct sd_peer *peer) {
+  if (peer->refusal)
+    napi_delete_reference(endpoint->handle.owner->env, peer->refusal);
+  peer->refusal = NULL;
+}
+
 /* Takes what belongs to its association from a peer. */
 static void sd_peer_detach(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   struct sd_destination *to;
@@ -2061,11 +2173,12 @@ static void sd_peer_detach(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   if (peer->id)
     sd_table_remove(&endpoint->peers, &peer->node);
   sd_partial_drop(&endpoint->assembly, &peer->partial);
+  sd_peer_drop_refusal(endpoint, peer);
   sd_peer_move(endpoint, peer, NULL);
   peer->id = 0;
   peer->handed = peer->chunks = 0;
   peer->bytes = 0;
-  peer->since = uv_now(endpoint->handle.owner->loop);
+  peer->since = sd_now();
   peer->gone = peer->skipping = peer->unreachable = peer->owed = false;
 }
 
@@ -2175,7 +2288,9 @@ static void sd_peer_takes(struct sd_endpoint *endpoint, struct sd_peer *peer,
                           size_t size, long charge) {
   uint32_t chunks = 1 + (uint32_t)((size - 1) / (size_t)peer->fragment);
   if (peer->handed == 0)
-    peer->since = uv_now(endpoint->handle.owner->loop);
+    peer->since = sd_now();
+  if (peer->refusal)
+    sd_peer_drop_refusal(endpoint, peer);
   peer->handed += chunks;
   peer->chunks += chunks;
   peer->bytes += charge;
@@ -2192,14 +2307,14 @@ static void sd_peer_holds(struct sd_peer *peer, uint32_t chunks) {
 
 /* Asks the kernel how much the peer holds: what has left and is not
  * acknowledged, and what has not left. Our own count of chunks may differ from
- * the kernel's, so it is corrected where that shows. */
-static void sd_peer_look(struct sd_endpoint *endpoint, struct sd_peer *peer) {
+ * the kernel's, so it is corrected where that shows. The free part of the send
+ * buffer has been asked for. */
+static void sd_peer_ask(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   int fd = endpoint->handle.fd;
   struct sctp_status status = {.sstat_assoc_id = peer->id};
   struct sctp_assoc_stats stats = {.sas_assoc_id = peer->id};
   socklen_t length = sizeof status, stats_length = sizeof stats;
   uint32_t sent;
-  sd_room_ask(&endpoint->room);
   if (endpoint->room.left == endpoint->room.size)
     sd_peer_holds(peer, 0);
   if (peer->id == 0 ||
@@ -2215,6 +2330,19 @@ static void sd_peer_look(struct sd_endpoint *endpoint, struct sd_peer *peer) {
       (status.sstat_state >= SCTP_ESTABLISHED && status.sstat_unackdata == 0))
     peer->handed = sent;
   sd_peer_holds(peer, status.sstat_unackdata + peer->handed - sent);
+}
+
+static void sd_peer_look(struct sd_endpoint *endpoint, struct sd_peer *peer) {
+  sd_room_ask(&endpoint->room);
+  sd_peer_ask(endpoint, peer);
+}
+
+/* Whether to refuse a send at once, since one before was refused and nothing
+ * has been heard since. To look costs three system calls, which a caller that
+ * ignores refusals would pay again and again. The timer looks anyway; a caller
+ * that never lets it run has a look now and then. */
+static bool sd_still_refused(unsigned *refusals) {
+  return ++*refusals % SD_REFUSALS != 0;
 }
 
 /* What a peer may hold. */
@@ -2235,8 +2363,13 @@ static bool sd_peer_fits(const struct sd_endpoint *endpoint,
  * too long for it, the kernel will say so. */
 static bool sd_peer_admits(struct sd_endpoint *endpoint, struct sd_peer *peer,
                            long ahead, size_t size, long charge) {
-  if (sd_peer_fits(endpoint, peer, ahead, charge))
+  bool busy = peer->list == &endpoint->busy;
+  if (!(busy && endpoint->own_buffers) &&
+      sd_peer_fits(endpoint, peer, ahead, charge))
     return true;
+  if (busy && (long)size <= endpoint->room.size &&
+      sd_still_refused(&peer->refusals))
+    return false;
   sd_peer_look(endpoint, peer);
   return sd_peer_fits(endpoint, peer, ahead, charge) ||
          endpoint->room.left <= 0 || (long)size > endpoint->room.size;
@@ -2273,14 +2406,31 @@ static void sd_on_message_aborted(struct sd_endpoint *endpoint,
   peer->skipping = false;
 }
 
-/* Calls a property of the handle with the peer's address after `first`, which
- * may be NULL, and before `last`, which may be NULL, too. */
-static bool sd_tell_of_peer(struct sd_endpoint *endpoint, const char *method,
-                            napi_value first, const char *host, int port,
-                            napi_value last) {
+/* Returns the function that the user has set, or NULL. */
+static napi_value sd_endpoint_callback(const struct sd_endpoint *endpoint,
+                                       enum sd_callback which) {
   napi_env env = endpoint->handle.owner->env;
-  napi_value argv[4];
+  napi_value list, function;
+  napi_valuetype type;
+  return napi_get_reference_value(env, endpoint->callbacks, &list) == napi_ok &&
+                 list &&
+                 napi_get_element(env, list, which, &function) == napi_ok &&
+                 napi_typeof(env, function, &type) == napi_ok &&
+                 type == napi_function
+             ? function
+             : NULL;
+}
+
+/* Calls it, if there is one, with the peer's address after `first`, which may
+ * be NULL, and before `last`, which may be NULL, too. */
+static bool sd_tell_of_peer(struct sd_endpoint *endpoint,
+                            enum sd_callback which, napi_value first,
+                            const char *host, int port, napi_value last) {
+  napi_env env = endpoint->handle.owner->env;
+  napi_value function = sd_endpoint_callback(endpoint, which), argv[4];
   size_t argc = 0;
+  if (!function)
+    return sd_handle_usable(&endpoint->handle);
   if (first)
     argv[argc++] = first;
   if (napi_create_string_latin1(env, host, NAPI_AUTO_LENGTH, &argv[argc++]) !=
@@ -2289,7 +2439,7 @@ static bool sd_tell_of_peer(struct sd_endpoint *endpoint, const char *method,
     return false;
   if (last)
     argv[argc++] = last;
-  return sd_call_method(&endpoint->handle, method, argc, argv);
+  return sd_call(&endpoint->handle, function, argc, argv);
 }
 
 /* onPeer(what, host, port, error or null). */
@@ -2300,23 +2450,20 @@ static bool sd_tell_peer_state(struct sd_endpoint *endpoint, const char *what,
   return napi_create_string_latin1(env, what, NAPI_AUTO_LENGTH, &state) ==
              napi_ok &&
          (error || napi_get_null(env, &error) == napi_ok) &&
-         sd_tell_of_peer(endpoint, "onPeer", state, host, port, error);
+         sd_tell_of_peer(endpoint, SD_ON_PEER, state, host, port, error);
 }
 
 /* Why an association has ended, where the peer did not shut it down. The kernel
  * says the same of a refusal and of a peer that does not answer, but long
  * before in one case; and of an ABORT without a cause the same as of a peer
  * whose paths have all failed, but of that it has told. */
-static int sd_end_error(const struct sd_endpoint *endpoint,
-                        const struct sd_peer *peer,
+static int sd_end_error(const struct sd_peer *peer,
                         const struct sctp_assoc_change *change) {
   if (change->sac_state == SCTP_COMM_LOST)
     return peer && peer->unreachable && change->sac_error == 0 ? -ETIMEDOUT
                                                                : -ECONNRESET;
-  return peer && uv_now(endpoint->handle.owner->loop) - peer->since >=
-                     SD_UNANSWERED_MS
-             ? -ETIMEDOUT
-             : -ECONNREFUSED;
+  return peer && sd_now() - peer->since >= SD_UNANSWERED_MS ? -ETIMEDOUT
+                                                            : -ECONNREFUSED;
 }
 
 /* The association has ended. Its peer is kept for the next send() to it, which
@@ -2347,7 +2494,7 @@ static bool sd_tell_down(struct sd_endpoint *endpoint, struct sd_calls *calls,
   if (!go_on && !sd_calls_renew(&endpoint->handle, calls))
     return false;
   return sd_is_busy(endpoint, host, port) || /* anew, in onPeer */
-         sd_tell_of_peer(endpoint, "onDrain", NULL, host, port, NULL);
+         sd_tell_of_peer(endpoint, SD_ON_DRAIN, NULL, host, port, NULL);
 }
 
 /* SCTP_COMM_LOST, SCTP_CANT_STR_ASSOC or SCTP_SHUTDOWN_COMP. */
@@ -2359,7 +2506,8 @@ static bool sd_on_assoc_end(struct sd_endpoint *endpoint,
   bool graceful = change->sac_state == SCTP_SHUTDOWN_COMP;
   bool waits =
       peer && (peer->list == &endpoint->busy || peer->list == &endpoint->ready);
-  int error = graceful ? 0 : sd_end_error(endpoint, peer, change);
+  int error = graceful ? 0 : sd_end_error(peer, change);
+  const char *syscall = peer && peer->handed > 0 ? "send" : "recv";
   napi_value object = NULL;
   const char *text = NULL;
   size_t length =
@@ -2369,7 +2517,7 @@ static bool sd_on_assoc_end(struct sd_endpoint *endpoint,
   else if (peer)
     sd_peer_end(endpoint, peer, error);
   if (!graceful)
-    object = sd_system_error(env, "send", error, host, port);
+    object = sd_system_error(env, syscall, error, host, port);
   if (!graceful && (!object || !sd_set_reason(env, object, text, length)))
     return false;
   return sd_tell_down(endpoint, calls, host, port, object, waits);
@@ -2427,7 +2575,7 @@ static bool sd_tell_undelivered(struct sd_endpoint *endpoint, const char *host,
               napi_get_boolean(env, endpoint->returned_sent, &sent) == napi_ok;
   sd_partial_drop(&endpoint->returns, message);
   if (told)
-    return sd_tell_of_peer(endpoint, "onUndelivered", data, host, port, sent);
+    return sd_tell_of_peer(endpoint, SD_ON_UNDELIVERED, data, host, port, sent);
   sd_report(endpoint->handle.owner, napi_generic_failure);
   return false;
 }
@@ -2451,7 +2599,8 @@ static bool sd_on_send_failed(struct sd_endpoint *endpoint,
   if (!peer && to && to->peer->list == &endpoint->ended)
     peer = to->peer;
   if (peer && peer->list == &endpoint->ended)
-    peer->owed = true;
+    peer->owed = !sd_endpoint_callback(endpoint, SD_ON_PEER) &&
+                 !sd_endpoint_callback(endpoint, SD_ON_UNDELIVERED);
   else if (peer && peer->id && !sent) /* not of an association before */
     peer->handed--;
   if (flags & first) {
@@ -2535,8 +2684,6 @@ static void sd_endpoint_flush_step(struct sd_endpoint *endpoint) {
  * 6458 section 6.1.9) wakes us when a peer has everything. */
 static void sd_endpoint_start_flush(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
-  /* New peers are refused, and the port can be bound again. */
-  sd_sys_listen(handle->fd, 0);
   sd_sys_event(handle->fd, SCTP_SENDER_DRY_EVENT, true);
   sd_handle_arm(handle, UV_READABLE);
   sd_endpoint_flush_step(endpoint);
@@ -2548,9 +2695,11 @@ static void sd_endpoint_start_flush(struct sd_endpoint *endpoint) {
 }
 
 /* What close() does. Inside onRecv the drain still uses its peer, so there the
- * flush starts when the drain has ended. */
+ * flush starts when the drain has ended; but new peers are refused, and the
+ * port can be bound again, from now on. */
 static void sd_endpoint_close(struct sd_endpoint *endpoint) {
   endpoint->handle.state = SD_FLUSHING;
+  sd_sys_listen(endpoint->handle.fd, 0);
   sd_batch_forget(&endpoint->handle);
   if (endpoint->handle.owner->draining != &endpoint->handle)
     sd_endpoint_start_flush(endpoint);
@@ -2583,6 +2732,40 @@ static bool sd_deliver_error(struct sd_endpoint *endpoint,
          on_recv && sd_call(&endpoint->handle, on_recv, 1, &string);
 }
 
+/* Returns the peer that holds most memory for a half-arrived message, if that
+ * is more than `peer` holds, or NULL. */
+static struct sd_peer *sd_largest_partial(const struct sd_endpoint *endpoint,
+                                          struct sd_peer *peer) {
+  struct sd_peer *largest = peer;
+  struct sd_node *node;
+  size_t i;
+  for (i = 0; i < endpoint->peers.size; i++)
+    for (node = endpoint->peers.slots[i]; node; node = node->next)
+      if (((struct sd_peer *)node)->partial.capacity >
+          largest->partial.capacity)
+        largest = (struct sd_peer *)node;
+  return largest == peer ? NULL : largest;
+}
+
+/* Appends a piece to the message of a peer. Where the memory for all peers is
+ * used up, those lose their message that hold most of it, so that a few which
+ * never finish theirs cannot keep the others from theirs. Returns 0 or an
+ * error, and in `go_on` whether to go on with the drain. */
+static int sd_peer_append(struct sd_endpoint *endpoint, struct sd_peer *peer,
+                          const char *data, size_t size, bool *go_on) {
+  struct sd_assembly *assembly = &endpoint->assembly;
+  struct sd_peer *other;
+  int error = sd_partial_append(assembly, &peer->partial, data, size);
+  while (error == -ENOBUFS && *go_on &&
+         (other = sd_largest_partial(endpoint, peer))) {
+    sd_partial_drop(assembly, &other->partial);
+    other->skipping = true;
+    error = sd_partial_append(assembly, &peer->partial, data, size);
+    *go_on = sd_deliver_error(endpoint, other, -ENOBUFS);
+  }
+  return error;
+}
+
 /* A message that is in pieces, or too long. The pieces of different peers may
  * come interleaved, those of one peer do not. */
 static bool sd_on_piece(struct sd_endpoint *endpoint, struct sd_calls *calls,
@@ -2593,8 +2776,8 @@ static bool sd_on_piece(struct sd_endpoint *endpoint, struct sd_calls *calls,
   bool go_on = true;
   int error = 0;
   if (!peer->skipping) {
-    error = sd_partial_append(&endpoint->assembly, &peer->partial, data, size);
-    if (error == 0 && last) {
+    error = sd_peer_append(endpoint, peer, data, size, &go_on);
+    if (error == 0 && last && go_on) {
       whole = sd_batch_add_whole(owner, &peer->partial, peer->name,
                                  (uint32_t)peer->own.port, true);
       error = whole ? 0 : -ENOBUFS;
@@ -2602,7 +2785,7 @@ static bool sd_on_piece(struct sd_endpoint *endpoint, struct sd_calls *calls,
     }
     if (error < 0 || last)
       sd_partial_drop(&endpoint->assembly, &peer->partial);
-    if (error < 0)
+    if (error < 0 && go_on)
       go_on = sd_deliver_error(endpoint, peer, error);
   }
   peer->skipping = !last && (peer->skipping || error < 0);
@@ -2781,10 +2964,13 @@ static struct sd_destination *sd_arg_destination(napi_env env,
 static ssize_t sd_endpoint_send(struct sd_endpoint *endpoint,
                                 const struct sd_destination *to,
                                 const struct iovec *message, long charge,
-                                int flags) {
+                                bool more) {
   struct sd_handle *handle = &endpoint->handle;
-  ssize_t n = sd_sys_send(handle->fd, message, &to->addr, flags,
-                          sd_peer_hurries(endpoint, to->peer, charge));
+  ssize_t n;
+  if (handle->blocked && sd_still_refused(&endpoint->refusals))
+    return -EAGAIN;
+  n = sd_sys_send(handle->fd, message, &to->addr, more,
+                  sd_peer_hurries(endpoint, to->peer, charge));
   if (n == -EAGAIN && endpoint->own_buffers)
     return SD_PEER_BUSY;
   if (n == -EAGAIN)
@@ -2817,8 +3003,7 @@ static ssize_t sd_endpoint_send_batch(struct sd_endpoint *endpoint,
         next > 0 && sd_peer_admits(endpoint, peer, charge, next, next_charge);
     /* Twice, since the path may have smaller packets by now. */
     more = admitted && sd_room_for_more(&endpoint->room, 2 * charge, next);
-    n = sd_endpoint_send(endpoint, to, &messages[i], charge,
-                         more ? MSG_MORE : 0);
+    n = sd_endpoint_send(endpoint, to, &messages[i], charge, more);
     if (n < 0) {
       next_charge = charge;
       break;
@@ -2842,22 +3027,45 @@ static int sd_peer_owes(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   return owed ? peer->error : 0;
 }
 
-static void sd_throw_busy(napi_env env, const struct sd_destination *to) {
-  static const char code[] = "ERR_SCTP_PEER_BUSY";
+/* Makes the Error of a send that was refused for now. Returns NULL if there is
+ * no memory. */
+static napi_value sd_refusal(napi_env env, const struct sd_destination *to,
+                             ssize_t code) {
+  static const char busy[] = "ERR_SCTP_PEER_BUSY";
   char message[256];
-  napi_value name, text, object;
+  napi_value error;
+  if (code != SD_PEER_BUSY)
+    return sd_system_error(env, "send", (int)code, to->host, to->port);
   snprintf(message, sizeof message,
            "send %s %s:%d: this peer has not acknowledged what it was sent",
-           code, to->host, to->port);
-  if (napi_create_string_utf8(env, code, NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_create_string_utf8(env, message, NAPI_AUTO_LENGTH, &text) !=
-          napi_ok ||
-      napi_create_error(env, name, text, &object) != napi_ok ||
-      !sd_set_string(env, object, "syscall", "send") ||
-      !sd_set_string(env, object, "address", to->host) ||
-      !sd_set_number(env, object, "port", to->port) ||
-      napi_throw(env, object) != napi_ok)
-    sd_throw_status(env);
+           busy, to->host, to->port);
+  error = sd_error(env, napi_create_error, busy, message);
+  return error && sd_define_string(env, error, "syscall", "send") &&
+                 sd_define_string(env, error, "address", to->host) &&
+                 sd_define_number(env, error, "port", to->port)
+             ? error
+             : NULL;
+}
+
+/* Throws it. Until the peer has been sent a message again, the same Error is
+ * thrown: to make one, with its stack, costs more than a message. */
+static void sd_throw_refusal(napi_env env, const struct sd_destination *to,
+                             ssize_t code) {
+  struct sd_peer *peer = to->peer;
+  napi_value error = NULL;
+  if (peer->refusal && peer->refusal_code == code && peer->refusal_to == to)
+    napi_get_reference_value(env, peer->refusal, &error);
+  if (!error) {
+    error = sd_refusal(env, to, code);
+    if (peer->refusal)
+      napi_delete_reference(env, peer->refusal);
+    peer->refusal = NULL;
+    if (error)
+      napi_create_reference(env, error, 1, &peer->refusal);
+    peer->refusal_code = code;
+    peer->refusal_to = to;
+  }
+  sd_throw_value(env, error);
 }
 
 /* Sends, and makes of the result what JavaScript gets. */
@@ -2871,8 +3079,10 @@ static napi_value sd_endpoint_send_result(struct sd_endpoint *endpoint,
   napi_value result;
   if (n == 0)
     n = sd_endpoint_send_batch(endpoint, to, messages, count);
-  if (n == SD_PEER_BUSY)
-    sd_throw_busy(env, to);
+  if (batch && (n == SD_PEER_BUSY || n == -EAGAIN))
+    n = 0;
+  if (n == SD_PEER_BUSY || n == -EAGAIN)
+    sd_throw_refusal(env, to, n);
   else if (n < 0)
     sd_throw_system(env, "send", (int)n, to->host, to->port);
   if (peer->id == 0 && peer->handed == 0 && !peer->list)
@@ -2892,23 +3102,36 @@ static void sd_endpoint_tell_ready(struct sd_endpoint *endpoint) {
   bool go_on = sd_calls_begin(handle, &calls);
   while (go_on && (peer = TAILQ_FIRST(&endpoint->ready))) {
     sd_peer_move(endpoint, peer, NULL);
-    go_on = sd_tell_of_peer(endpoint, "onDrain", NULL, peer->own.host,
+    go_on = sd_tell_of_peer(endpoint, SD_ON_DRAIN, NULL, peer->own.host,
                             peer->own.port, NULL);
   }
   sd_calls_end(handle, &calls);
 }
 
+/* Asks which of the busy peers have room again: of SD_LOOKS of them, those
+ * first that were refused last. The others have their turn the next time. */
+static void sd_endpoint_ask(struct sd_endpoint *endpoint) {
+  struct sd_peer *peer, *last = TAILQ_LAST(&endpoint->busy, sd_peers);
+  int i;
+  sd_room_ask(&endpoint->room);
+  for (i = 0; i < SD_LOOKS && (peer = TAILQ_FIRST(&endpoint->busy)); i++) {
+    sd_peer_ask(endpoint, peer);
+    if (peer->chunks == 0 || (peer->bytes <= sd_peer_limit(endpoint) / 2 &&
+                              sd_peer_fits(endpoint, peer, 0, peer->refused))) {
+      sd_peer_move(endpoint, peer, &endpoint->ready);
+    } else {
+      TAILQ_REMOVE(&endpoint->busy, peer, link);
+      TAILQ_INSERT_TAIL(&endpoint->busy, peer, link);
+    }
+    if (peer == last)
+      break;
+  }
+}
+
 /* Looks at the busy peers, and when to do that again. */
 static void sd_endpoint_look(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
-  struct sd_peer *peer, *next;
-  for (peer = TAILQ_FIRST(&endpoint->busy); peer; peer = next) {
-    next = TAILQ_NEXT(peer, link);
-    sd_peer_look(endpoint, peer);
-    if (peer->chunks == 0 || (peer->bytes <= sd_peer_limit(endpoint) / 2 &&
-                              sd_peer_fits(endpoint, peer, 0, peer->refused)))
-      sd_peer_move(endpoint, peer, &endpoint->ready);
-  }
+  sd_endpoint_ask(endpoint);
   if (!TAILQ_EMPTY(&endpoint->ready)) {
     endpoint->look_ms = 0;
     sd_endpoint_tell_ready(endpoint);
@@ -2926,10 +3149,13 @@ static void sd_endpoint_look(struct sd_endpoint *endpoint) {
 static void sd_endpoint_call_on_drain(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
   struct sd_calls calls;
+  napi_value function;
   sd_handle_unblock(handle);
   if (!sd_calls_begin(handle, &calls))
     return;
-  sd_call_method(handle, "onDrain", 0, NULL);
+  function = sd_endpoint_callback(endpoint, SD_ON_DRAIN);
+  if (function)
+    sd_call(handle, function, 0, NULL);
   sd_calls_end(handle, &calls);
 }
 
@@ -2968,6 +3194,8 @@ static void sd_endpoint_release(struct sd_handle *handle) {
     napi_delete_reference(handle->owner->env, endpoint->on_recv);
   if (endpoint->names)
     napi_delete_reference(handle->owner->env, endpoint->names);
+  if (endpoint->callbacks)
+    napi_delete_reference(handle->owner->env, endpoint->callbacks);
 }
 
 static const struct sd_kind sd_endpoint_kind = {
@@ -3033,6 +3261,52 @@ static napi_value sd_js_send_batch(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/* A closed endpoint calls none of them, and keeps none. */
+static napi_value sd_js_get_callback(napi_env env, napi_callback_info info,
+                                     enum sd_callback which) {
+  napi_value self, result;
+  struct sd_endpoint *endpoint = sd_this(env, info, 0, NULL, &self);
+  if (!endpoint)
+    return NULL;
+  result = endpoint->handle.state == SD_OPEN
+               ? sd_endpoint_callback(endpoint, which)
+               : NULL;
+  if (!result)
+    SD_CHECK(env, napi_get_null(env, &result));
+  return result;
+}
+
+static napi_value sd_js_set_callback(napi_env env, napi_callback_info info,
+                                     enum sd_callback which, const char *name) {
+  napi_value self, value, list;
+  napi_valuetype type;
+  struct sd_endpoint *endpoint = sd_this(env, info, 1, &value, &self);
+  if (!endpoint)
+    return NULL;
+  SD_CHECK(env, napi_typeof(env, value, &type));
+  if (type != napi_function && type != napi_null) {
+    sd_throw_type(env, name, "a function or null", value);
+    return NULL;
+  }
+  if (endpoint->handle.state == SD_OPEN) {
+    SD_CHECK(env, napi_get_reference_value(env, endpoint->callbacks, &list));
+    SD_CHECK(env, napi_set_element(env, list, which, value));
+  }
+  return NULL;
+}
+
+#define SD_JS_CALLBACK(name, which)                                            \
+  static napi_value sd_js_get_##name(napi_env env, napi_callback_info info) {  \
+    return sd_js_get_callback(env, info, which);                               \
+  }                                                                            \
+  static napi_value sd_js_set_##name(napi_env env, napi_callback_info info) {  \
+    return sd_js_set_callback(env, info, which, #name);                        \
+  }
+
+SD_JS_CALLBACK(onDrain, SD_ON_DRAIN)
+SD_JS_CALLBACK(onPeer, SD_ON_PEER)
+SD_JS_CALLBACK(onUndelivered, SD_ON_UNDELIVERED)
+
 static napi_value sd_js_close(napi_env env, napi_callback_info info) {
   napi_value self;
   struct sd_endpoint *endpoint = sd_this(env, info, 0, NULL, &self);
@@ -3051,6 +3325,7 @@ static int sd_endpoint_options(int fd, int family) {
   /* Bounds the waits between INITs, which the RTO's maximum does not: without
    * it, a host that is down is given up after 128 s, with it after 29 s. */
   static const struct sctp_initmsg init = {
+      .sinit_max_instreams = SD_IN_STREAMS,
       .sinit_max_attempts = SD_INIT_ATTEMPTS,
       .sinit_max_init_timeo = SD_INIT_MAX_MS};
   /* The time to live. Here, and not as a PR-SCTP policy, it also suits what is
@@ -3107,42 +3382,30 @@ static int sd_endpoint_socket(union sd_addr *addr, const char **syscall) {
   return error;
 }
 
-/* What a drain calls, and where it finds the hosts of peers. */
+/* Makes what a drain calls and the arrays of strings and callbacks, and has the
+ * endpoint's object keep them. */
 static bool sd_endpoint_bind(struct sd_endpoint *endpoint, napi_value object,
                              napi_value on_recv) {
   struct sd_env *owner = endpoint->handle.owner;
   napi_env env = owner->env;
-  napi_value bind, on_message, argv[2] = {on_recv};
+  napi_value bind, on_message, argv[3] = {on_recv};
   return napi_create_array(env, &argv[1]) == napi_ok &&
+         napi_create_array(env, &argv[2]) == napi_ok &&
          napi_get_reference_value(env, owner->bind, &bind) == napi_ok &&
-         napi_call_function(env, bind, bind, 2, argv, &on_message) == napi_ok &&
+         napi_call_function(env, bind, bind, 3, argv, &on_message) == napi_ok &&
          sd_hide(env, object, "onRecv", on_recv, &endpoint->on_recv) &&
          sd_hide(env, object, "names", argv[1], &endpoint->names) &&
+         sd_hide(env, object, "callbacks", argv[2], &endpoint->callbacks) &&
          sd_hide(env, object, "onMessage", on_message,
                  &endpoint->handle.on_message);
 }
 
 static napi_value sd_endpoint_object(struct sd_endpoint *endpoint,
                                      napi_value on_recv) {
-  napi_env env = endpoint->handle.owner->env;
-  napi_value object;
-  napi_property_descriptor callbacks[] = {{.utf8name = "onDrain"},
-                                          {.utf8name = "onPeer"},
-                                          {.utf8name = "onUndelivered"}};
-  const size_t count = sizeof callbacks / sizeof *callbacks;
-  size_t i;
-  for (i = 0; i < count; i++) {
-    callbacks[i].attributes =
-        napi_writable | napi_enumerable | napi_configurable;
-    SD_CHECK(env, napi_get_null(env, &callbacks[i].value));
-  }
-  object = sd_handle_object(&endpoint->handle);
-  if (!object)
-    return NULL;
-  if (napi_define_properties(env, object, count, callbacks) == napi_ok &&
-      sd_endpoint_bind(endpoint, object, on_recv))
+  napi_value object = sd_handle_object(&endpoint->handle);
+  if (!object || sd_endpoint_bind(endpoint, object, on_recv))
     return object;
-  sd_throw_status(env);
+  sd_throw_status(endpoint->handle.owner->env);
   return NULL;
 }
 
@@ -3217,12 +3480,12 @@ static napi_value sd_js_open(napi_env env, napi_callback_info info) {
   endpoint->assembly.max = (size_t)recv_max;
   endpoint->handle.local = addr;
   object = sd_endpoint_object(endpoint, argv[3]);
-  if (!object) {
-    sd_handle_close(&endpoint->handle);
-    return NULL;
+  if (object && sd_check_open(env, &endpoint->handle)) {
+    sd_handle_arm(&endpoint->handle, UV_READABLE);
+    return object;
   }
-  sd_handle_arm(&endpoint->handle, UV_READABLE);
-  return object;
+  sd_handle_close(&endpoint->handle);
+  return NULL;
 }
 
 /* ------------------------------------------- Sockets: options, addresses */
@@ -3390,6 +3653,22 @@ static bool sd_addr_same(const union sd_addr *a, const union sd_addr *b) {
              : IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr);
 }
 
+/* Gives a link-local address of this host its interface, which Linux leaves out
+ * of what a socket is bound to. */
+static void sd_addr_find_scope(union sd_addr *addr) {
+  struct ifaddrs *list = NULL, *entry;
+  if (addr->sa.sa_family != AF_INET6 || addr->v6.sin6_scope_id != 0 ||
+      !IN6_IS_ADDR_LINKLOCAL(&addr->v6.sin6_addr) || getifaddrs(&list) < 0)
+    return;
+  for (entry = list; entry; entry = entry->ifa_next) {
+    const struct sockaddr_in6 *own = (const void *)entry->ifa_addr;
+    if (own && own->sin6_family == AF_INET6 &&
+        IN6_ARE_ADDR_EQUAL(&own->sin6_addr, &addr->v6.sin6_addr))
+      addr->v6.sin6_scope_id = own->sin6_scope_id;
+  }
+  freeifaddrs(list);
+}
+
 /* An array of { address, family, port }, with `first` in front if it is among
  * them. NULL: an exception. */
 static napi_value sd_addrs_array(napi_env env, const char *packed, int count,
@@ -3407,10 +3686,14 @@ static napi_value sd_addrs_array(napi_env env, const char *packed, int count,
   for (offset = 0, i = 0; i < count; i++) {
     int index = i == front ? 0 : i < front ? i + 1 : i;
     offset = sd_addrs_next(packed, offset, &addr);
+    sd_addr_find_scope(&addr);
     object = sd_addr_object(env, &addr);
     if (!object)
       return NULL;
-    SD_CHECK(env, napi_set_element(env, array, (uint32_t)index, object));
+    if (!sd_define_element(env, array, (uint32_t)index, object)) {
+      sd_throw_status(env);
+      return NULL;
+    }
   }
   return array;
 }
@@ -3459,14 +3742,14 @@ static bool sd_socket_end(struct sd_socket *socket, int error) {
   sd_handle_arm(handle, handle->armed & ~UV_READABLE);
   sd_partial_drop(&socket->assembly, &socket->partial);
   if (error == 0)
-    return sd_tell(handle, "onEnd", 0, NULL);
+    return sd_emit(handle, "end", 0, NULL);
   sd_addr_format(&socket->remote, host);
   argument = socket->up ? sd_system_error(env, "read", error, NULL, 0)
                         : sd_system_error(env, "connect", error, host,
                                           sd_addr_port(&socket->remote));
   if (argument &&
       sd_set_reason(env, argument, socket->reason, socket->reason_length))
-    return sd_tell(handle, "onEnd", 1, &argument);
+    return sd_emit(handle, "end", 1, &argument);
   sd_report(handle->owner, napi_generic_failure);
   return false;
 }
@@ -3496,40 +3779,53 @@ static void sd_socket_on_assoc_change(struct sd_socket *socket,
   }
 }
 
-/* The peer has begun anew, on the association that is there. Its old messages
- * have been read, so the old handle has ended, and another one takes over where
- * this is the server's side. */
-static bool sd_socket_on_restart(struct sd_socket *socket) {
+/* Makes the handle that takes over the association of a peer that has begun
+ * anew, where this is the server's side. Returns its object, or NULL. */
+static napi_value sd_socket_successor(struct sd_socket *socket) {
   struct sd_handle *handle = &socket->handle;
   struct sd_socket *successor = NULL;
-  napi_value object = NULL;
+  napi_value object;
   int fd = socket->accepted ? sd_sys_dup(handle->fd) : -1;
   if (fd >= 0)
     successor = sd_socket_new(handle->kind, handle->owner, fd,
                               socket->assembly.max, socket->batch_max);
-  if (successor) {
-    successor->remote = socket->remote;
-    successor->accepted = successor->up = true;
-    object = sd_handle_object(&successor->handle);
-    if (!object) {
-      sd_report(handle->owner, napi_generic_failure);
-      sd_handle_close(&successor->handle);
-    }
-  }
-  if (object)
-    sd_tell(handle, "onRestart", 1, &object);
-  else
-    socket->moved = false;
-  return handle->state == SD_OPEN && sd_socket_end(socket, -ECONNRESET);
+  if (!successor)
+    return NULL;
+  successor->remote = socket->remote;
+  successor->accepted = successor->up = true;
+  object = sd_handle_object(&successor->handle);
+  if (!object)
+    sd_report(handle->owner, napi_generic_failure);
+  /* A hook may have closed either. */
+  if (object && sd_handle_usable(handle) &&
+      sd_handle_usable(&successor->handle))
+    return object;
+  sd_handle_close(&successor->handle);
+  return NULL;
+}
+
+/* The peer has begun anew, on the association that is there. Its old messages
+ * have been read, so the old handle has ended. Its successor is made before
+ * anyone is told, so that nothing that a listener does can prevent it. */
+static bool sd_socket_on_restart(struct sd_socket *socket,
+                                 struct sd_calls *calls, napi_value raw) {
+  struct sd_handle *handle = &socket->handle;
+  napi_value argv[2] = {raw, sd_socket_successor(socket)};
+  socket->restarted = true;
+  socket->moved = argv[1] != NULL;
+  if (!sd_emit(handle, "restart", socket->moved ? 2 : 1, argv) &&
+      !sd_calls_renew(handle, calls))
+    return false;
+  return sd_socket_end(socket, -ECONNRESET);
 }
 
 /* RFC 6458 section 6.1. `data` has the alignment of the slab. */
 static bool sd_socket_on_notification(struct sd_socket *socket,
-                                      const char *data, size_t size) {
+                                      struct sd_calls *calls, const char *data,
+                                      size_t size) {
   struct sd_handle *handle = &socket->handle;
   const union sctp_notification *event = (const void *)data;
   napi_value raw;
-  bool go_on = true;
   int change = -1;
   if (size < sizeof event->sn_header)
     return true;
@@ -3540,22 +3836,22 @@ static bool sd_socket_on_notification(struct sd_socket *socket,
   } else if (event->sn_header.sn_type == SCTP_PARTIAL_DELIVERY_EVENT) {
     sd_partial_drop(&socket->assembly, &socket->partial);
   }
+  if (change == SCTP_COMM_UP && !socket->up) {
+    socket->up = true;
+    /* JavaScript may take the slab away. */
+    memmove(handle->owner->aside, data, size);
+    data = handle->owner->aside;
+    if (!sd_emit(handle, "connect", 0, NULL) && !sd_calls_renew(handle, calls))
+      return false;
+  }
   if (napi_create_buffer_copy(handle->owner->env, size, data, NULL, &raw) !=
       napi_ok) {
     sd_report(handle->owner, napi_generic_failure);
     return false;
   }
   if (change == SCTP_RESTART)
-    socket->moved = socket->accepted; /* to its successor */
-  if (change == SCTP_COMM_UP && !socket->up) {
-    socket->up = true;
-    go_on = sd_tell(handle, "onConnect", 0, NULL);
-  }
-  if (!sd_tell(handle, "onNotification", 1, &raw))
-    go_on = false;
-  if (change == SCTP_RESTART && handle->state == SD_OPEN)
-    return sd_socket_on_restart(socket);
-  return go_on;
+    return sd_socket_on_restart(socket, calls, raw);
+  return sd_emit(handle, "notification", 1, &raw);
 }
 
 /* What stands at `data` in the slab has just been received. */
@@ -3635,10 +3931,11 @@ static bool sd_socket_on_received(struct sd_socket *socket,
     return false;
   if (n <= 0)
     return sd_socket_on_empty(socket, (int)n);
-  return sd_socket_on_notification(socket, data, size);
+  return sd_socket_on_notification(socket, calls, data, size);
 }
 
-/* Takes what has arrived, up to the budget. */
+/* Takes what has arrived, up to the budget; for a socket that does not read,
+ * only the notifications before the next message. */
 static void sd_socket_receive(struct sd_socket *socket) {
   struct sd_handle *handle = &socket->handle;
   struct sd_received received;
@@ -3648,7 +3945,8 @@ static void sd_socket_receive(struct sd_socket *socket) {
   if (!sd_calls_begin(handle, &calls))
     return;
   sd_batch_begin(handle);
-  while (found < budget && go_on && socket->reading && !socket->ended) {
+  while (found < budget && go_on && !socket->ended &&
+         (socket->reading || sd_sys_notification_waits(handle->fd))) {
     ssize_t n = sd_batch_recv(handle, &received);
     found += n > 0;
     go_on = sd_socket_on_received(socket, &calls, &received, n);
@@ -3663,13 +3961,34 @@ static void sd_socket_receive(struct sd_socket *socket) {
 
 /* ---------------------------------------------------------- Socket: send */
 
-/* The association has ended, which a send met first. What is left to read is
- * read before JavaScript hears of it. */
-static int sd_socket_on_send_failed(struct sd_socket *socket, int error) {
-  if (error != -EPIPE && error != -ESHUTDOWN && error != -ECONNRESET &&
-      error != -ETIMEDOUT && error != -ENOTCONN)
+/* Reads SCTP_STATUS (RFC 6458 section 8.2.1), and what the peer is called from
+ * its primary path. */
+static int sd_socket_status(struct sd_socket *socket,
+                            struct sctp_status *status) {
+  socklen_t length = sizeof *status;
+  int error;
+  memset(status, 0, sizeof *status);
+  error = sd_sys_getsockopt(socket->handle.fd, IPPROTO_SCTP, SCTP_STATUS,
+                            status, &length);
+  if (error < 0)
     return error;
-  if (error == -ECONNRESET || error == -ETIMEDOUT)
+  memcpy(&socket->remote, &status->sstat_primary.spinfo_address,
+         sizeof socket->remote);
+  sd_addr_unmap(&socket->remote);
+  return 0;
+}
+
+/* Decides what the error of a send is about. While the association takes
+ * messages, it is the message. Else the association has ended or is ending, by
+ * whatever error the kernel says so: -EPIPE then, and what is left to read is
+ * read before JavaScript hears of the end. The kernel reports the reason of an
+ * end once; EPIPE is none. */
+static int sd_socket_on_send_failed(struct sd_socket *socket, int error) {
+  struct sctp_status status;
+  bool gone = sd_socket_status(socket, &status) < 0;
+  if (!gone && status.sstat_state == SCTP_ESTABLISHED)
+    return error;
+  if (gone && error != -EPIPE)
     socket->error = error;
   socket->failed = true;
   sd_socket_go_on(socket);
@@ -3682,8 +4001,16 @@ static int sd_socket_send(struct sd_socket *socket, const struct iovec *message,
                           const struct sd_attributes *attributes, bool more) {
   struct sd_handle *handle = &socket->handle;
   ssize_t n;
-  if (socket->moved) /* this was for the peer before the restart */
+  if (socket->restarted) /* this was for the peer before */
     return -EPIPE;
+  /* A paused socket may not know yet that its peer has restarted. What stands
+   * at the head of the queue is read before anything is sent. */
+  if (!socket->reading && !socket->ended && socket->accepted &&
+      sd_sys_notification_waits(handle->fd)) {
+    handle->blocked = true;
+    sd_handle_start_timer(handle, 0);
+    return -EAGAIN;
+  }
   n = sd_sys_send_with(handle->fd, message, attributes, more ? MSG_MORE : 0);
   if (n == -EAGAIN || n == -ENOBUFS || n == -ENOMEM) {
     sd_handle_block(handle);
@@ -3768,8 +4095,8 @@ static void sd_socket_forget_unsent(struct sd_socket *socket) {
 static napi_value sd_socket_send_error(struct sd_socket *socket, int error) {
   napi_env env = socket->handle.owner->env;
   napi_value object = sd_system_error(env, "write", error, NULL, 0);
-  return object && sd_set_number(env, object, "sent", socket->next) ? object
-                                                                    : NULL;
+  return object && sd_define_number(env, object, "sent", socket->next) ? object
+                                                                       : NULL;
 }
 
 /* There is room: goes on with what send() left. */
@@ -3778,6 +4105,7 @@ static void sd_socket_flush(struct sd_socket *socket) {
   napi_env env = handle->owner->env;
   napi_value list, error = NULL;
   struct sd_calls calls;
+  uint32_t before = socket->next;
   int result = 1;
   sd_handle_unblock(handle);
   /* What write() could not send may have gone with send() since. */
@@ -3785,13 +4113,16 @@ static void sd_socket_flush(struct sd_socket *socket) {
     return;
   if (napi_get_reference_value(env, socket->unsent, &list) == napi_ok)
     result = sd_socket_send_list(socket, list);
-  if (result != -EAGAIN) {
+  if (result == -EAGAIN) {
+    if (socket->next != before)
+      sd_emit(handle, "progress", 0, NULL);
+  } else {
     sd_socket_forget_unsent(socket);
     if (result == 1)
       napi_get_and_clear_last_exception(env, &error);
     else if (result < 0)
       error = sd_socket_send_error(socket, result);
-    sd_tell(handle, "onSent", error ? 1 : 0, &error);
+    sd_emit(handle, "sent", error ? 1 : 0, &error);
   }
   sd_calls_end(handle, &calls);
 }
@@ -3816,7 +4147,7 @@ static void sd_socket_on_timer(struct sd_handle *handle) {
   bool wants = socket->reading && !socket->ended;
   sd_handle_arm(handle, (wants ? UV_READABLE : 0) |
                             (handle->blocked ? UV_WRITABLE : 0));
-  if (sd_socket_unseen(socket))
+  if (sd_socket_unseen(socket) || (!wants && handle->blocked))
     sd_socket_receive(socket);
 }
 
@@ -3848,9 +4179,7 @@ static napi_value sd_socket_send_result(struct sd_socket *socket, int error) {
     SD_CHECK(env, napi_get_boolean(env, error == 0, &result));
     return result;
   }
-  result = sd_socket_send_error(socket, error);
-  if (!result || napi_throw(env, result) != napi_ok)
-    sd_throw_status(env);
+  sd_throw_value(env, sd_socket_send_error(socket, error));
   return NULL;
 }
 
@@ -3885,7 +4214,8 @@ static napi_value sd_js_socket_send(napi_env env, napi_callback_info info) {
   if (!socket)
     return NULL;
   if (socket->unsent) {
-    napi_throw_error(env, "ERR_INVALID_STATE", "send() while one is pending");
+    sd_throw(env, napi_create_error, "ERR_INVALID_STATE",
+             "send() while one is pending");
     return NULL;
   }
   socket->next = 0;
@@ -3897,22 +4227,23 @@ static napi_value sd_js_socket_send(napi_env env, napi_callback_info info) {
   return sd_socket_send_result(socket, error);
 }
 
-/* start(onMessage): called as onMessage(data, sid, ppid, unordered as 0 or 1).
- */
+/* start(onEvent, onMessage): from here on, messages come as
+ * onMessage(data, sid, ppid, unordered as 0 or 1), all else as onEvent(name,
+ * ...): 'connect'; 'notification', raw; 'restart', raw, the handle that takes
+ * over or undefined; 'progress' of what send() left; 'sent', error; 'end',
+ * error. */
 static napi_value sd_js_socket_start(napi_env env, napi_callback_info info) {
-  napi_value on_message, self;
-  struct sd_socket *socket = sd_this(env, info, 1, &on_message, &self);
+  napi_value argv[2], self;
+  struct sd_socket *socket = sd_this(env, info, 2, argv, &self);
   struct sd_handle *handle;
-  if (!socket || !sd_check_open(env, &socket->handle) ||
-      !sd_arg_function(env, on_message, "onMessage"))
+  if (!socket || !sd_arg_function(env, argv[1], "onMessage") ||
+      !sd_handle_start(env, &socket->handle, self, argv[0]))
     return NULL;
   handle = &socket->handle;
-  if (handle->on_message) {
-    napi_throw_error(env, "ERR_INVALID_STATE", "start() was called before");
-    return NULL;
-  }
-  if (!sd_hide(env, self, "onMessage", on_message, &handle->on_message))
+  if (!sd_hide(env, self, "onMessage", argv[1], &handle->on_message))
     sd_throw_status(env);
+  else if (socket->reading)
+    sd_handle_arm(handle, UV_READABLE);
   return NULL;
 }
 
@@ -3925,7 +4256,7 @@ static napi_value sd_js_socket_set_reading(napi_env env,
     return NULL;
   handle = &socket->handle;
   SD_CHECK(env, napi_get_value_bool(env, value, &socket->reading));
-  if (socket->ended)
+  if (socket->ended || !handle->on_message)
     return NULL;
   sd_handle_arm(handle, socket->reading ? handle->armed | UV_READABLE
                                         : handle->armed & ~UV_READABLE);
@@ -3937,7 +4268,9 @@ static napi_value sd_js_socket_set_reading(napi_env env,
  * ended already, receiving tells. RFC 6458 section 4.1.7. */
 static napi_value sd_js_socket_shutdown(napi_env env, napi_callback_info info) {
   struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
-  int error = socket && !socket->moved ? sd_sys_shutdown(socket->handle.fd) : 0;
+  int error = socket && !socket->restarted
+                  ? sd_sys_shutdown(socket->handle.fd, SHUT_WR)
+                  : 0;
   if (error < 0 && error != -ENOTCONN)
     sd_throw_system(env, "shutdown", error, NULL, 0);
   return NULL;
@@ -3950,7 +4283,6 @@ static napi_value sd_js_socket_close(napi_env env, napi_callback_info info) {
   struct sd_socket *socket = sd_this(env, info, 1, &value, &self);
   struct sd_handle *handle;
   bool reset;
-  int i;
   if (!socket || socket->handle.state != SD_OPEN)
     return NULL;
   handle = &socket->handle;
@@ -3960,10 +4292,13 @@ static napi_value sd_js_socket_close(napi_env env, napi_callback_info info) {
   else if (reset)
     sd_sys_setsockopt(handle->fd, SOL_SOCKET, SO_LINGER, &linger,
                       sizeof linger);
-  else
-    for (i = 0; i < SD_DISCARDS; i++)
-      if (sd_sys_discard(handle->fd, handle->owner->scratch) <= 0)
-        break;
+  else {
+    /* The kernel drops what arrives from now on, so that a peer which goes on
+     * sending cannot keep us here. */
+    sd_sys_shutdown(handle->fd, SHUT_RD);
+    while (sd_sys_discard(handle->fd, handle->owner->scratch) > 0)
+      ;
+  }
   sd_socket_forget_unsent(socket);
   sd_batch_forget(handle);
   sd_handle_close(handle);
@@ -4027,23 +4362,6 @@ static napi_value sd_js_socket_max_send_size(napi_env env,
   return result;
 }
 
-/* Reads SCTP_STATUS (RFC 6458 section 8.2.1), and what the peer is called from
- * its primary path. */
-static int sd_socket_status(struct sd_socket *socket,
-                            struct sctp_status *status) {
-  socklen_t length = sizeof *status;
-  int error;
-  memset(status, 0, sizeof *status);
-  error = sd_sys_getsockopt(socket->handle.fd, IPPROTO_SCTP, SCTP_STATUS,
-                            status, &length);
-  if (error < 0)
-    return error;
-  memcpy(&socket->remote, &status->sstat_primary.spinfo_address,
-         sizeof socket->remote);
-  sd_addr_unmap(&socket->remote);
-  return 0;
-}
-
 static napi_value sd_js_socket_remote_addresses(napi_env env,
                                                 napi_callback_info info) {
   struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
@@ -4078,11 +4396,11 @@ static napi_value sd_js_socket_local_addresses(napi_env env,
 
 static bool sd_set_path(napi_env env, napi_value object,
                         const struct sctp_paddrinfo *path) {
-  return sd_set_number(env, object, "state", path->spinfo_state) &&
-         sd_set_number(env, object, "cwnd", path->spinfo_cwnd) &&
-         sd_set_number(env, object, "srtt", path->spinfo_srtt) &&
-         sd_set_number(env, object, "rto", path->spinfo_rto) &&
-         sd_set_number(env, object, "mtu", path->spinfo_mtu);
+  return sd_define_number(env, object, "state", path->spinfo_state) &&
+         sd_define_number(env, object, "cwnd", path->spinfo_cwnd) &&
+         sd_define_number(env, object, "srtt", path->spinfo_srtt) &&
+         sd_define_number(env, object, "rto", path->spinfo_rto) &&
+         sd_define_number(env, object, "mtu", path->spinfo_mtu);
 }
 
 /* Undefined where there is no association. */
@@ -4096,19 +4414,19 @@ static napi_value sd_js_socket_status(napi_env env, napi_callback_info info) {
   if (!primary)
     return NULL;
   SD_CHECK(env, napi_create_object(env, &result));
-  if (sd_set_number(env, result, "associationId", status.sstat_assoc_id) &&
-      sd_set_number(env, result, "state", status.sstat_state) &&
-      sd_set_number(env, result, "rwnd", status.sstat_rwnd) &&
-      sd_set_number(env, result, "unackdata", status.sstat_unackdata) &&
-      sd_set_number(env, result, "penddata", status.sstat_penddata) &&
-      sd_set_number(env, result, "numberOfIncomingStreams",
-                    status.sstat_instrms) &&
-      sd_set_number(env, result, "numberOfOutgoingStreams",
-                    status.sstat_outstrms) &&
-      sd_set_number(env, result, "fragmentationPoint",
-                    status.sstat_fragmentation_point) &&
+  if (sd_define_number(env, result, "associationId", status.sstat_assoc_id) &&
+      sd_define_number(env, result, "state", status.sstat_state) &&
+      sd_define_number(env, result, "rwnd", status.sstat_rwnd) &&
+      sd_define_number(env, result, "unackdata", status.sstat_unackdata) &&
+      sd_define_number(env, result, "penddata", status.sstat_penddata) &&
+      sd_define_number(env, result, "numberOfIncomingStreams",
+                       status.sstat_instrms) &&
+      sd_define_number(env, result, "numberOfOutgoingStreams",
+                       status.sstat_outstrms) &&
+      sd_define_number(env, result, "fragmentationPoint",
+                       status.sstat_fragmentation_point) &&
       sd_set_path(env, primary, &status.sstat_primary) &&
-      napi_set_named_property(env, result, "primary", primary) == napi_ok)
+      sd_define(env, result, "primary", primary))
     return result;
   sd_throw_status(env);
   return NULL;
@@ -4139,7 +4457,7 @@ static napi_value sd_js_socket_path_info(napi_env env,
 }
 
 /* connect(remoteAddresses, port, localAddresses, localPort, settings): a socket
- * whose handshake has begun. Its onConnect() or onEnd(error) follows. */
+ * whose handshake has begun. 'connect' or 'end' follows, after start(). */
 static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
   size_t argc = 5;
   napi_value argv[5], object;
@@ -4183,14 +4501,33 @@ static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
     return NULL;
   }
   sd_addrs_next(remotes.packed, 0, &socket->remote);
-  object = sd_handle_object(&socket->handle);
-  if (!object) {
-    sd_handle_close(&socket->handle);
-    return NULL;
-  }
   socket->reading = true;
-  sd_handle_arm(&socket->handle, UV_READABLE);
-  return object;
+  object = sd_handle_object(&socket->handle);
+  if (object && sd_check_open(env, &socket->handle))
+    return object;
+  sd_handle_close(&socket->handle);
+  return NULL;
+}
+
+/* rto(): initial, min and max in ms, as a new socket has them; undefined where
+ * there is none. */
+static napi_value sd_js_rto(napi_env env, napi_callback_info info) {
+  struct sctp_rtoinfo rto = {0};
+  socklen_t length = sizeof rto;
+  napi_value result;
+  int fd = sd_sys_socket(AF_INET, SOCK_STREAM);
+  (void)info;
+  if (fd < 0)
+    return NULL;
+  sd_sys_getsockopt(fd, IPPROTO_SCTP, SCTP_RTOINFO, &rto, &length);
+  close(fd);
+  SD_CHECK(env, napi_create_object(env, &result));
+  if (sd_define_number(env, result, "initial", rto.srto_initial) &&
+      sd_define_number(env, result, "min", rto.srto_min) &&
+      sd_define_number(env, result, "max", rto.srto_max))
+    return result;
+  sd_throw_status(env);
+  return NULL;
 }
 
 /* maxSendSize(): what a new socket would have. */
@@ -4233,9 +4570,11 @@ static bool sd_listener_accept(struct sd_listener *listener) {
   socket->remote = remote;
   socket->accepted = socket->up = true;
   object = sd_handle_object(&socket->handle);
-  if (object)
-    return sd_tell(handle, "onConnection", 1, &object);
-  sd_report(handle->owner, napi_generic_failure);
+  if (!object)
+    sd_report(handle->owner, napi_generic_failure);
+  /* A hook may have closed either. */
+  if (object && sd_handle_usable(handle) && sd_handle_usable(&socket->handle))
+    return sd_emit(handle, "connection", 1, &object);
   sd_handle_close(&socket->handle);
   return false;
 }
@@ -4275,6 +4614,15 @@ static napi_value sd_js_listener_close(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* start(onEvent): onEvent('connection', handle) for each association. */
+static napi_value sd_js_listener_start(napi_env env, napi_callback_info info) {
+  napi_value self, on_event;
+  struct sd_handle *handle = sd_this(env, info, 1, &on_event, &self);
+  if (handle && sd_handle_start(env, handle, self, on_event))
+    sd_handle_arm(handle, UV_READABLE);
+  return NULL;
+}
+
 static napi_value sd_js_listener_local_addresses(napi_env env,
                                                  napi_callback_info info) {
   napi_value self;
@@ -4284,8 +4632,8 @@ static napi_value sd_js_listener_local_addresses(napi_env env,
   return sd_local_addresses(env, handle->fd, 0, &handle->local);
 }
 
-/* listen(localAddresses, port, backlog, settings): its onConnection(socket) is
- * called for each association. */
+/* listen(localAddresses, port, backlog, settings): a listener, which accepts
+ * after start(). */
 static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
   size_t argc = 4;
   napi_value argv[4], object;
@@ -4335,12 +4683,10 @@ static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
   listener->batch_max = settings.batch_max;
   listener->handle.local = local;
   object = sd_handle_object(&listener->handle);
-  if (!object) {
-    sd_handle_close(&listener->handle);
-    return NULL;
-  }
-  sd_handle_arm(&listener->handle, UV_READABLE);
-  return object;
+  if (object && sd_check_open(env, &listener->handle))
+    return object;
+  sd_handle_close(&listener->handle);
+  return NULL;
 }
 
 /* --------------------------------------------------------- Notifications */
@@ -4491,7 +4837,10 @@ static napi_value sd_decode_sids(napi_env env, const char *data, size_t size) {
   for (i = 0; i < size / sizeof number; i++) {
     memcpy(&number, data + i * sizeof number, sizeof number);
     SD_CHECK(env, napi_create_uint32(env, number, &sid));
-    SD_CHECK(env, napi_set_element(env, array, i, sid));
+    if (!sd_define_element(env, array, i, sid)) {
+      sd_throw_status(env);
+      return NULL;
+    }
   }
   return array;
 }
@@ -4536,13 +4885,12 @@ static bool sd_decode_fields(napi_env env, napi_value object,
         value = NULL;
       break;
     default:
-      if (!sd_set_number(env, object, field->name,
-                         sd_decode_number(field->type, at)))
+      if (!sd_define_number(env, object, field->name,
+                            sd_decode_number(field->type, at)))
         return false;
       continue;
     }
-    if (!value ||
-        napi_set_named_property(env, object, field->name, value) != napi_ok)
+    if (!value || !sd_define(env, object, field->name, value))
       return false;
   }
   return true;
@@ -4568,8 +4916,8 @@ static napi_value sd_js_decode_notification(napi_env env,
     return NULL;
   SD_CHECK(env, napi_create_object(env, &result));
   SD_CHECK(env, napi_create_object(env, &parsed));
-  if (sd_set_string(env, result, "type", event->name) &&
-      napi_set_named_property(env, result, "parsed", parsed) == napi_ok &&
+  if (sd_define_string(env, result, "type", event->name) &&
+      sd_define(env, result, "parsed", parsed) &&
       sd_decode_fields(env, parsed, event->fields,
                        sizeof event->fields / sizeof *event->fields, data,
                        size))
@@ -4637,10 +4985,10 @@ static napi_value sd_constants_object(napi_env env) {
   size_t i;
   SD_CHECK(env, napi_create_object(env, &result));
   for (i = 0; ok && i < sizeof sd_events / sizeof *sd_events; i++)
-    ok = sd_set_number(env, result, sd_events[i].name, sd_events[i].type);
+    ok = sd_define_number(env, result, sd_events[i].name, sd_events[i].type);
   for (i = 0; ok && i < sizeof sd_constants / sizeof *sd_constants; i++)
-    ok =
-        sd_set_number(env, result, sd_constants[i].name, sd_constants[i].value);
+    ok = sd_define_number(env, result, sd_constants[i].name,
+                          sd_constants[i].value);
   if (ok)
     return result;
   sd_throw_status(env);
@@ -4734,6 +5082,12 @@ static napi_status sd_compile_deliver(napi_env env, struct sd_env *owner) {
 #define SD_METHOD(js_name, function)                                           \
   { .utf8name = js_name, .method = function, .attributes = napi_default_method }
 
+#define SD_CALLBACK(name)                                                      \
+  {                                                                            \
+    .utf8name = #name, .getter = sd_js_get_##name, .setter = sd_js_set_##name, \
+    .attributes = napi_enumerable | napi_configurable                          \
+  }
+
 static napi_status sd_define_class(napi_env env, struct sd_env *owner,
                                    enum sd_class which, const char *name,
                                    napi_property_descriptor *methods,
@@ -4752,9 +5106,15 @@ static napi_status sd_define_class(napi_env env, struct sd_env *owner,
 
 static napi_status sd_define_endpoint(napi_env env, struct sd_env *owner) {
   napi_property_descriptor methods[] = {
-      SD_METHOD("send", sd_js_send),   SD_METHOD("sendBatch", sd_js_send_batch),
-      SD_METHOD("close", sd_js_close), SD_METHOD("address", sd_js_address),
-      SD_METHOD("ref", sd_js_ref),     SD_METHOD("unref", sd_js_unref),
+      SD_METHOD("send", sd_js_send),
+      SD_METHOD("sendBatch", sd_js_send_batch),
+      SD_METHOD("close", sd_js_close),
+      SD_METHOD("address", sd_js_address),
+      SD_METHOD("ref", sd_js_ref),
+      SD_METHOD("unref", sd_js_unref),
+      SD_CALLBACK(onDrain),
+      SD_CALLBACK(onPeer),
+      SD_CALLBACK(onUndelivered),
       SD_METHOD(NULL, sd_js_close), /* [Symbol.dispose] */
   };
   size_t count = sizeof methods / sizeof *methods;
@@ -4796,6 +5156,7 @@ static napi_status sd_define_socket(napi_env env, struct sd_env *owner) {
 
 static napi_status sd_define_listener(napi_env env, struct sd_env *owner) {
   napi_property_descriptor methods[] = {
+      SD_METHOD("start", sd_js_listener_start),
       SD_METHOD("close", sd_js_listener_close),
       SD_METHOD("address", sd_js_address),
       SD_METHOD("localAddresses", sd_js_listener_local_addresses),
@@ -4804,17 +5165,6 @@ static napi_status sd_define_listener(napi_env env, struct sd_env *owner) {
   };
   return sd_define_class(env, owner, SD_LISTENER, "ListenerHandle", methods,
                          sizeof methods / sizeof *methods);
-}
-
-static napi_status sd_export_class(napi_env env, napi_value exports,
-                                   struct sd_env *owner, enum sd_class which,
-                                   const char *name) {
-  napi_value class;
-  napi_status status =
-      napi_get_reference_value(env, owner->classes[which], &class);
-  if (status == napi_ok)
-    status = napi_set_named_property(env, exports, name, class);
-  return status;
 }
 
 #define SD_FUNCTION(js_name, function)                                         \
@@ -4826,6 +5176,7 @@ NAPI_MODULE_INIT() {
       SD_FUNCTION("connect", sd_js_connect),
       SD_FUNCTION("listen", sd_js_listen),
       SD_FUNCTION("maxSendSize", sd_js_max_send_size),
+      SD_FUNCTION("rto", sd_js_rto),
       SD_FUNCTION("decodeNotification", sd_js_decode_notification),
   };
   napi_value constants;
@@ -4851,10 +5202,6 @@ NAPI_MODULE_INIT() {
   SD_CHECK(env, napi_define_properties(env, exports,
                                        sizeof functions / sizeof *functions,
                                        functions));
-  SD_CHECK(env,
-           sd_export_class(env, exports, owner, SD_SOCKET, "SocketHandle"));
-  SD_CHECK(env,
-           sd_export_class(env, exports, owner, SD_LISTENER, "ListenerHandle"));
   constants = sd_constants_object(env);
   if (!constants)
     return NULL;

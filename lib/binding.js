@@ -7,6 +7,14 @@ function load() {
       'sctp-napi works on Linux only: it uses the SCTP of the Linux kernel',
     );
   }
+  // They load addons, but without libuv's functions, and then abort.
+  const runtime = ['bun', 'deno'].find((name) => process.versions[name]);
+  if (runtime) {
+    throw new Error(
+      `sctp-napi works on Node.js only: ${runtime} has no libuv, which it ` +
+        'needs to wait for sockets',
+    );
+  }
   try {
     return require('../build/Release/sctp_dgram.node');
   } catch (error) {

@@ -48,6 +48,12 @@ exports.badPort = (name, value) =>
     'ERR_SOCKET_BAD_PORT',
   );
 
+exports.invalidAddress = (value) =>
+  withCode(
+    new TypeError(`Invalid IP address: ${value}`),
+    'ERR_INVALID_IP_ADDRESS',
+  );
+
 exports.alreadyListening = () =>
   withCode(
     new Error('Listen method has been called more than once without closing.'),
@@ -61,6 +67,23 @@ exports.destroyed = () =>
   withCode(
     new Error('Cannot call write after a stream was destroyed'),
     'ERR_STREAM_DESTROYED',
+  );
+
+exports.writeAfterEnd = () =>
+  withCode(new Error('write after end'), 'ERR_STREAM_WRITE_AFTER_END');
+
+exports.closed = () =>
+  withCode(new Error('Socket is closed'), 'ERR_SOCKET_CLOSED');
+
+/** A stream id that the association does not have. */
+exports.noStream = (sid, streams) =>
+  withCode(
+    new RangeError(
+      `The value of "sid" is out of range. The association has ${streams} ` +
+        `outgoing streams, so it must be an integer >= 0 && <= ${streams - 1}; ` +
+        `the option OS asks for more. Received ${inspect(sid)}`,
+    ),
+    'ERR_OUT_OF_RANGE',
   );
 
 exports.unknownEncoding = (encoding) =>

@@ -4,11 +4,24 @@
 
 const { isIP } = require('node:net');
 const { getDefaultHighWaterMark } = require('node:stream');
-const { badPort, invalidType, invalidValue, outOfRange } = require('./errors');
+const binding = require('./binding');
+const {
+  badPort,
+  invalidType,
+  invalidValue,
+  noStream,
+  outOfRange,
+} = require('./errors');
 
 const UINT16 = 0xffff;
 const UINT32 = 0xffffffff;
 const MESSAGE_MAX = 64 * 1024 * 1024;
+
+/**
+ * Incoming streams that are accepted: each costs the kernel memory, and with the
+ * kernel's own 65,535 a peer could take 1.35 MB with one handshake.
+ */
+const IN_STREAMS = 1024;
 
 /** An integer from min to max, or undefined where there is none. */
 function integer(value, name, min, max) {
@@ -32,6 +45,23 @@ function port(value, name) {
     throw badPort(name, value);
   }
   return number;
+}
+
+function boolean(value, name) {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'boolean') {
+    throw invalidType(name, 'of type boolean', value);
+  }
+  return value;
+}
+
+/** A group of options; where there is none, each has its default. */
+function group(value, name) {
+  if (value === undefined || value === null) return {};
+  if (typeof value !== 'object') {
+    throw invalidType(name, 'of type object', value);
+  }
+  return value;
 }
 
 function string(value, name) {
@@ -87,12 +117,56 @@ function addresses(options, single, list) {
   );
 }
 
+/** Every option that connect(), createServer() and listen() know. */
+const NAMES = [
+  ...['allowHalfOpen', 'assocMaxRetrans', 'backlog', 'family', 'heartbeat'],
+  ...['highWaterMark', 'hints', 'host', 'init', 'ipv6Only', 'localAddress'],
+  ...['localAddresses', 'localPort', 'lookup', 'maxMessageSize', 'MIS'],
+  ...['noDelay', 'OS', 'pathMaxRetrans', 'pauseOnConnect', 'port'],
+  ...['remoteAddresses', 'rto', 'sack', 'sctp', 'signal', 'timeout'],
+];
+
+/**
+ * What is given of the options, each read once: an object may inherit them, and
+ * have getters.
+ */
+function read(options) {
+  const result = {};
+  for (const name of NAMES) {
+    const value = options[name];
+    if (value !== undefined) result[name] = value;
+  }
+  return result;
+}
+
+/** Retransmission timeouts. Those that are not given keep the kernel's value. */
+function timeouts(options) {
+  const { initial, min, max } = group(options.rto, 'options.rto');
+  const rto = {
+    initial: integer(initial, 'options.rto.initial', 1, UINT32),
+    min: integer(min, 'options.rto.min', 1, UINT32),
+    max: integer(max, 'options.rto.max', 1, UINT32),
+  };
+  if (rto.min === undefined && rto.max === undefined) return rto;
+  const kernel = binding.rto() ?? { min: 0, max: UINT32 };
+  const [lower, upper] = [rto.min ?? kernel.min, rto.max ?? kernel.max];
+  if (lower > upper) {
+    throw rto.max === undefined
+      ? outOfRange('options.rto.min', `<= options.rto.max (${upper})`, lower)
+      : outOfRange('options.rto.max', `>= options.rto.min (${lower})`, upper);
+  }
+  return rto;
+}
+
 /** What a socket keeps to, and what C sets before it connects or listens. */
 function settings(options) {
-  const sack = options.sack ?? options.sctp?.sack ?? {};
-  const { init = {}, rto = {}, heartbeat = {} } = options;
+  const sctp = group(options.sctp, 'options.sctp');
+  const sack = group(options.sack ?? sctp.sack, 'options.sack');
+  const init = group(options.init, 'options.init');
+  const rto = timeouts(options);
+  const heartbeat = group(options.heartbeat, 'options.heartbeat');
   const interval = integer(
-    heartbeat?.interval,
+    heartbeat.interval,
     'options.heartbeat.interval',
     0,
     UINT32,
@@ -111,21 +185,23 @@ function settings(options) {
       0,
       Number.MAX_SAFE_INTEGER,
     ) ?? getDefaultHighWaterMark(false);
+  const noDelay = boolean(options.noDelay, 'options.noDelay') ?? true;
+  const ipv6Only = boolean(options.ipv6Only, 'options.ipv6Only') ?? false;
   return {
     highWaterMark,
     batchMax: Math.min(highWaterMark, UINT32),
-    noDelay: (options.noDelay ?? true) ? 1 : 0,
-    ipv6Only: options.ipv6Only ? 1 : 0,
-    inStreams: integer(options.MIS, 'options.MIS', 1, UINT16),
+    noDelay: noDelay ? 1 : 0,
+    ipv6Only: ipv6Only ? 1 : 0,
+    inStreams: integer(options.MIS, 'options.MIS', 1, UINT16) ?? IN_STREAMS,
     outStreams: integer(options.OS, 'options.OS', 1, UINT16),
-    initAttempts: integer(init?.attempts, 'options.init.attempts', 1, UINT16),
+    initAttempts: integer(init.attempts, 'options.init.attempts', 1, UINT16),
     initMaxTimeout:
-      integer(init?.maxTimeout, 'options.init.maxTimeout', 1, UINT16) ?? 5000,
+      integer(init.maxTimeout, 'options.init.maxTimeout', 1, UINT16) ?? 5000,
     sackDelay: integer(sack.delay, 'options.sack.delay', 0, 500),
     sackFreq: integer(sack.freq, 'options.sack.freq', 0, UINT32),
-    rtoInitial: integer(rto?.initial, 'options.rto.initial', 1, UINT32),
-    rtoMin: integer(rto?.min, 'options.rto.min', 1, UINT32),
-    rtoMax: integer(rto?.max, 'options.rto.max', 1, UINT32),
+    rtoInitial: rto.initial,
+    rtoMin: rto.min,
+    rtoMax: rto.max,
     heartbeat: interval,
     noHeartbeat: interval === 0 ? 1 : 0,
     pathMaxRetrans: integer(
@@ -150,16 +226,41 @@ function settings(options) {
   };
 }
 
+/** What a message may have beside its bytes. */
+const ATTRIBUTES = ['sid', 'ppid', 'unordered', 'ttl'];
+
 /** What a message has beside its bytes. `streams` are those it may go to. */
 function checkAttributes(attributes, streams) {
   const { sid, ppid, ttl, unordered } = attributes;
-  if (sid !== undefined && sid !== 0) integer(sid, 'sid', 0, streams() - 1);
+  if (sid !== undefined && sid !== 0) {
+    integer(sid, 'sid', 0, UINT16);
+    if (sid >= streams()) throw noStream(sid, streams());
+  }
   if (ppid !== undefined) integer(ppid, 'ppid', 0, UINT32);
   if (ttl !== undefined) integer(ttl, 'ttl', 0, UINT32);
   if (typeof (unordered ?? false) !== 'boolean') {
     throw invalidType('unordered', 'of type boolean', unordered);
   }
   return (sid ?? ppid ?? ttl ?? unordered) !== undefined;
+}
+
+/** Attributes that are given as an object, where a wrong name is a mistake. */
+function attributes(value) {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'object') {
+    throw invalidType('attributes', 'of type object', value);
+  }
+  // Those of a message that has arrived may be given on.
+  const names = ArrayBuffer.isView(value) ? [] : Object.keys(value);
+  const unknown = names.find((name) => !ATTRIBUTES.includes(name));
+  if (unknown !== undefined) {
+    throw invalidValue(
+      `attributes.${unknown}`,
+      `is none of ${ATTRIBUTES.join(', ')}`,
+      value[unknown],
+    );
+  }
+  return value;
 }
 
 /**
@@ -169,7 +270,9 @@ function checkAttributes(attributes, streams) {
 function normalize(args, name) {
   const callback = typeof args.at(-1) === 'function' ? args.at(-1) : undefined;
   const [first, ...rest] = callback ? args.slice(0, -1) : args;
-  if (typeof first === 'object' && first) return { options: first, callback };
+  if (typeof first === 'object' && first) {
+    return { options: read(first), callback };
+  }
   if (!['number', 'string'].includes(typeof (first ?? 0))) {
     throw invalidType(name, 'an object, a number or a string', first);
   }
@@ -185,11 +288,14 @@ function normalize(args, name) {
 
 module.exports = {
   addresses,
+  attributes,
+  boolean,
   checkAttributes,
   func,
   integer,
   normalize,
   port,
+  read,
   settings,
   string,
 };

@@ -8,10 +8,12 @@ const binding = require('./binding');
 const { alreadyListening, invalidType, notRunning } = require('./errors');
 const {
   addresses,
+  boolean,
   func,
   integer,
   normalize,
   port: validPort,
+  read,
   settings,
   string,
 } = require('./options');
@@ -25,21 +27,20 @@ class Server extends EventEmitter {
   #settings; // of the sockets to be accepted
   #handle = null;
   #starting = null; // what listen() is about, until it is listening
+  #pauseOnConnect;
   #unrefed = false;
   #connections = 0;
   #maxConnections = undefined;
 
   constructor(options, connectionListener) {
     super();
-    this.#options = { ...options };
-    this.#settings = settings(options);
+    this.#options = read(options);
+    this.#settings = settings(this.#options);
+    this.#pauseOnConnect = boolean(
+      this.#options.pauseOnConnect,
+      'options.pauseOnConnect',
+    );
     if (connectionListener) this.on('connection', connectionListener);
-  }
-
-  static {
-    binding.ListenerHandle.prototype.onConnection = (listener, handle) => {
-      listener.server.#onConnection(handle);
-    };
   }
 
   listen(...args) {
@@ -94,7 +95,7 @@ class Server extends EventEmitter {
     }
     const handle = this.#handle;
     this.#starting = null;
-    handle.server = this;
+    handle.start((_event, socketHandle) => this.#onConnection(socketHandle));
     if (this.#unrefed) handle.unref();
     process.nextTick(() => {
       if (this.#handle === handle) this.emit('listening');
@@ -137,7 +138,7 @@ class Server extends EventEmitter {
       },
     });
     this.#connections++;
-    if (this.#options.pauseOnConnect) socket.readableFlowing = false;
+    if (this.#pauseOnConnect) socket.readableFlowing = false;
     else socket.read(0);
     this.emit('connection', socket);
   }
@@ -160,6 +161,12 @@ class Server extends EventEmitter {
   #onRestart(handle) {
     if (this.#handle) this.#accept(handle);
     else handle.close(true);
+  }
+
+  /** What a listener made as an async function rejects with. */
+  [EventEmitter.captureRejectionSymbol](error, event, socket) {
+    if (event === 'connection') socket.destroy(error);
+    else this.emit('error', error);
   }
 
   close(callback) {

@@ -6,8 +6,11 @@ const { isIP } = require('node:net');
 const { addAbortSignal, Duplex } = require('node:stream');
 const binding = require('./binding');
 const {
+  closed,
   destroyed,
+  invalidAddress,
   invalidType,
+  noStream,
   notFound,
   outOfRange,
   unknownEncoding,
@@ -15,6 +18,7 @@ const {
 const { associationState, decode, pathChange } = require('./notification');
 const {
   addresses,
+  attributes: validAttributes,
   checkAttributes,
   func,
   integer,
@@ -106,8 +110,9 @@ class Socket extends Duplex {
     super({
       allowHalfOpen: false,
       emitClose: false, // comes with an argument, from _destroy()
+      // The stream machinery counts messages here, of which it takes 16; how
+      // many bytes may wait is looked at in #full.
       readableObjectMode: true,
-      readableHighWaterMark: highWaterMark,
       writableHighWaterMark: highWaterMark,
     });
     this.#settings = set;
@@ -117,16 +122,6 @@ class Socket extends Duplex {
     this.on('unpipe', () => {
       this.#pipes--;
     });
-  }
-
-  // What C calls. The first argument is its handle.
-  static {
-    const prototype = binding.SocketHandle.prototype;
-    prototype.onConnect = ({ socket }) => socket.#onConnect();
-    prototype.onNotification = ({ socket }, raw) => socket.#onNotification(raw);
-    prototype.onSent = ({ socket }, error) => socket.#onSent(error);
-    prototype.onRestart = ({ socket }, handle) => socket.#onRestart(handle);
-    prototype.onEnd = ({ socket }, error) => socket.#onEnd(error);
   }
 
   /** The socket of an association that a server has accepted. */
@@ -181,13 +176,17 @@ class Socket extends Duplex {
       const all = Array.isArray(found)
         ? found
         : [{ address: found, family: foundFamily }];
-      const failure = error ?? (all.length ? null : notFound(host));
+      const valid = error ? [] : all.filter(({ address }) => isIP(address));
+      const failure =
+        error ??
+        (all.length === 0 ? notFound(host) : null) ??
+        (valid.length === 0 ? invalidAddress(all[0].address) : null);
       if (failure) {
         this.destroy(failure);
         this.emit('lookup', failure, undefined, undefined, host);
         return;
       }
-      this.#attempts = all.map(({ address }) => [address]);
+      this.#attempts = valid.map(({ address }) => [address]);
       process.nextTick(() => this.#tryNext());
       for (const { address, family } of all) {
         this.emit('lookup', null, address, family, host);
@@ -200,21 +199,14 @@ class Socket extends Duplex {
     this.#retryUntil ||= performance.now() + RETRY_FOR;
     const { locals, localPort, port } = this.#target;
     const [remotes] = this.#attempts;
-    let handle;
+    this.#reading = true;
     try {
-      handle = binding.connect(
-        remotes,
-        port,
-        locals,
-        localPort,
-        this.#settings,
+      this.#attach(
+        binding.connect(remotes, port, locals, localPort, this.#settings),
       );
     } catch (error) {
       this.#attemptFailed(error);
-      return;
     }
-    this.#reading = true;
-    this.#attach(handle);
   }
 
   #attemptFailed(error) {
@@ -232,13 +224,32 @@ class Socket extends Duplex {
 
   #attach(handle) {
     this.#handle = handle;
-    handle.socket = this;
-    handle.start((data, sid, ppid, unordered) =>
-      this.#onMessage(data, sid, ppid, unordered),
+    handle.start(
+      (event, ...args) => this.#onEvent(event, ...args),
+      (data, sid, ppid, unordered) =>
+        this.#onMessage(data, sid, ppid, unordered),
     );
     if (this.#unrefed) handle.unref();
     if (this.#keepAlive) handle.setHeartbeat(...this.#keepAlive);
     if (this.#allEvents) handle.setEvents(true);
+  }
+
+  /** What C tells beside messages. */
+  #onEvent(event, ...args) {
+    switch (event) {
+      case 'connect':
+        return this.#onConnect();
+      case 'notification':
+        return this.#onNotification(...args);
+      case 'progress':
+        return this.#active();
+      case 'sent':
+        return this.#onSent(...args);
+      case 'restart':
+        return this.#onPeerRestart(...args);
+      case 'end':
+        return this.#onEnd(...args);
+    }
   }
 
   #onConnect() {
@@ -287,8 +298,8 @@ class Socket extends Duplex {
   }
 
   get #full() {
-    const { readableLength, readableHighWaterMark } = this;
-    return readableLength > 0 && this.#waiting >= readableHighWaterMark;
+    const { highWaterMark } = this.#settings;
+    return this.readableLength > 0 && this.#waiting >= highWaterMark;
   }
 
   #setReading(reading) {
@@ -317,9 +328,13 @@ class Socket extends Duplex {
 
   /** Each message becomes a text of its own. */
   setEncoding(encoding = 'utf8') {
-    if (!Buffer.isEncoding(encoding)) throw unknownEncoding(encoding);
+    checkEncoding(encoding);
     this.#encoding = encoding;
     return this;
+  }
+
+  get readableEncoding() {
+    return this.#encoding;
   }
 
   #onEnd(error) {
@@ -372,7 +387,7 @@ class Socket extends Duplex {
     const cb = typeof given === 'function' ? given : undefined;
     let message;
     try {
-      message = this.#message(data, encoding);
+      message = this.#message(data, given === encoding ? undefined : encoding);
     } catch (error) {
       if (this.#pipes === 0) throw error;
       this.destroy(error); // a pipe's call, which nobody can catch
@@ -425,23 +440,28 @@ class Socket extends Duplex {
   }
 
   send(data, attributes, callback) {
-    const given = typeof attributes === 'function' ? undefined : attributes;
-    const cb = typeof attributes === 'function' ? attributes : callback;
-    if (typeof (given ?? {}) !== 'object') {
-      throw invalidType('attributes', 'of type object', given);
-    }
+    const short = typeof attributes === 'function';
+    const given = validAttributes(short ? undefined : attributes);
+    const cb = short ? attributes : callback;
     const bytes = toBuffer(data);
-    if (!Buffer.isBuffer(bytes)) return this.write(bytes, cb);
+    if (!Buffer.isBuffer(bytes)) return this.write(bytes, undefined, cb);
     const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    return this.write(withAttributes(view, given ?? {}), cb);
+    return this.write(withAttributes(view, data, given), undefined, cb);
   }
 
   end(data, encoding, callback) {
     const cb = [data, encoding, callback].find((f) => typeof f === 'function');
-    if (typeof data !== 'function' && data !== undefined && data !== null) {
-      this.write(data, typeof encoding === 'string' ? encoding : undefined);
+    if (typeof data === 'function' || data === undefined || data === null) {
+      return super.end(cb);
     }
-    return super.end(cb);
+    const message = this.#message(
+      data,
+      typeof encoding === 'function' ? undefined : encoding,
+    );
+    if (Buffer.isBuffer(message) && this.writable) {
+      this.bytesWritten += message.length;
+    }
+    return super.end(message, cb);
   }
 
   setDefaultEncoding(encoding) {
@@ -452,10 +472,8 @@ class Socket extends Duplex {
 
   /** What is to be written, as a Buffer that carries its attributes. */
   #message(data, encoding) {
-    const message = toBuffer(
-      data,
-      typeof encoding === 'string' ? encoding : this.#defaultEncoding,
-    );
+    if (encoding) checkEncoding(encoding);
+    const message = toBuffer(data, encoding || this.#defaultEncoding);
     if (!Buffer.isBuffer(message)) return message; // Writable says what is wrong
     this.#plain = !checkAttributes(data, () => this.#streams());
     if (message !== data && typeof data !== 'string') {
@@ -514,20 +532,28 @@ class Socket extends Duplex {
 
   #onSent(error) {
     this.#active();
-    if (error?.sent) {
-      // Of those written together, these are on their way.
-      const sent = this.#writing.messages.filter((data) => data.length);
-      for (const data of sent.slice(0, error.sent)) {
-        this.#handed.set(data, (this.#handed.get(data) ?? 0) + 1);
-      }
-    }
-    if (error) delete error.sent;
-    if (error?.code === 'EPIPE') {
-      this.#writeError = error;
+    const failure = error && this.#sendFailure(error);
+    if (failure?.code === 'EPIPE') {
+      this.#writeError = failure;
       this.#settle();
     } else {
-      this.#sent(error);
+      this.#sent(failure);
     }
+  }
+
+  /** Notes what C sent before the message that failed, and says why that did. */
+  #sendFailure(error) {
+    const messages = this.#writing.messages.filter((data) => data.length);
+    const { sent = 0 } = error;
+    for (const data of messages.slice(0, sent)) {
+      this.#handed.set(data, (this.#handed.get(data) ?? 0) + 1);
+    }
+    delete error.sent;
+    // Before the handshake it was not known how many streams there would be.
+    const { sid } = messages[sent] ?? {};
+    return error.code === 'EINVAL' && sid >= this.#streams()
+      ? noStream(sid, this.#streams())
+      : error;
   }
 
   #sent(error) {
@@ -585,6 +611,8 @@ class Socket extends Duplex {
   }
 
   resetAndDestroy() {
+    if (this.connecting) return this.once('connect', this.resetAndDestroy);
+    if (!this.#handle) return this.destroy(closed());
     this.#closeHandle(true);
     return this.destroy();
   }
@@ -605,6 +633,7 @@ class Socket extends Duplex {
   }
 
   setTimeout(timeout, callback) {
+    if (this.destroyed) return this;
     func(callback, 'callback');
     if (typeof timeout !== 'number') {
       throw invalidType('msecs', 'of type number', timeout);
@@ -612,7 +641,6 @@ class Socket extends Duplex {
     if (!(timeout >= 0 && Number.isFinite(timeout))) {
       throw outOfRange('msecs', 'a non-negative finite number', timeout);
     }
-    if (this.destroyed) return this;
     this.timeout = Math.min(timeout, TIMEOUT_MAX);
     clearTimeout(this.#timer);
     this.#timer = null;
@@ -745,6 +773,18 @@ class Socket extends Duplex {
     return super.prependListener(event, listener);
   }
 
+  /**
+   * The peer has begun anew. On a server, another handle takes over, whatever
+   * the listeners here do.
+   */
+  #onPeerRestart(raw, successor) {
+    try {
+      this.#onNotification(raw);
+    } finally {
+      if (successor) this.#onRestart(successor);
+    }
+  }
+
   #onNotification(raw) {
     const notification = decode(raw);
     if (!notification) return;
@@ -774,8 +814,21 @@ function toBuffer(data, encoding) {
   return data;
 }
 
-function withAttributes(message, { sid, ppid, unordered, ttl }) {
-  return Object.assign(message, { sid, ppid, unordered, ttl });
+/** Gives a message the attributes of `own`, but for those that are `given`. */
+function withAttributes(message, own, given) {
+  const { sid, ppid, unordered, ttl } = own;
+  return Object.assign(message, { sid, ppid, unordered, ttl }, given);
+}
+
+function checkEncoding(encoding) {
+  if (typeof encoding !== 'string') {
+    throw invalidType(
+      'encoding',
+      'of type string (attributes are for send())',
+      encoding,
+    );
+  }
+  if (!Buffer.isEncoding(encoding)) throw unknownEncoding(encoding);
 }
 
 function connect(...args) {

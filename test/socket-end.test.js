@@ -299,7 +299,7 @@ test('one Buffer that was written twice and handed over twice has not failed', a
   socket.write(again, note);
   socket.send('refused', { sid: 7 }, note); // there are not so many streams
   await end;
-  assert.deepEqual(results, [null, null, 'EINVAL']);
+  assert.deepEqual(results, [null, null, 'ERR_OUT_OF_RANGE']);
 });
 
 test('end(data) checks its message as write() does', async (t) => {

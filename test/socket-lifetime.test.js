@@ -315,16 +315,22 @@ test('methods of a socket may be called in every state', async (t) => {
 
 test('the handles of the addon refuse misuse without an abort', async () => {
   const binding = require('../lib/binding');
-  const { SocketHandle, ListenerHandle } = binding;
-  assert.throws(() => new SocketHandle(), { code: 'ERR_ILLEGAL_CONSTRUCTOR' });
-  assert.throws(() => new ListenerHandle(), {
-    code: 'ERR_ILLEGAL_CONSTRUCTOR',
-  });
-  for (const [name, method] of Object.entries(
-    Object.getOwnPropertyDescriptors(SocketHandle.prototype),
-  )) {
-    if (name === 'constructor' || name.startsWith('on')) continue;
-    assert.throws(() => method.value.call({}), TypeError, name);
+  for (const made of [
+    binding.connect(['127.0.0.1'], 1, [], 0, {}),
+    binding.listen(['127.0.0.1'], 0, 5, {}),
+    binding.open('127.0.0.1', 0, 1, () => {}),
+  ]) {
+    const Class = made.constructor;
+    assert.throws(() => new Class(), { code: 'ERR_ILLEGAL_CONSTRUCTOR' });
+    for (const [name, { value, get, set }] of Object.entries(
+      Object.getOwnPropertyDescriptors(Class.prototype),
+    )) {
+      if (name === 'constructor') continue;
+      for (const method of [value, get, set]) {
+        if (method) assert.throws(() => method.call({}), TypeError, name);
+      }
+    }
+    made.close(true);
   }
   const wrong = [undefined, null, 1, 'x', {}, [], [1], () => {}, Symbol('s')];
   for (const value of wrong) {

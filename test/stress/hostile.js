@@ -7,6 +7,7 @@
  */
 
 const assert = require('node:assert/strict');
+const { createHook } = require('node:async_hooks');
 const { once } = require('node:events');
 const { setTimeout: wait } = require('node:timers/promises');
 const { connect, createServer, open } = require('../..');
@@ -23,6 +24,7 @@ let port; // of the good server
 let sink; // port of the good endpoint
 let victim = {}; // the object that is being called
 let internal = false; // victim is of the bare binary
+let meddling = false; // hooks and setters do something
 let calls = 0;
 const accepted = []; // what has been made and is to be closed
 const thrown = new Map(); // how often which error came
@@ -170,7 +172,7 @@ const makers = [
   () => proxied(undefined),
   revoked,
   () => pick([() => {}, fail, closeVictim, class {}, async () => {}]),
-  () => pick([binding.SocketHandle, binding.ListenerHandle, Buffer, Proxy]),
+  () => pick([victim.constructor, Buffer, Proxy]),
   buffer,
   () => Object.assign(buffer(), { sid: value(), ppid: value() }),
   () =>
@@ -201,6 +203,65 @@ function spoil(given) {
   if (random(3) > 0) copy[key] = value();
   else Object.defineProperty(copy, key, { get: pick([fail, closeVictim]) });
   return copy;
+}
+
+// --------------------------------------------------------- hooks and setters
+
+/** Something happens in the middle of a call, to the object and around it. */
+function meddle(object) {
+  if (!meddling || random(8) > 0) return;
+  try {
+    pick([
+      closeVictim,
+      () => object.close?.(true),
+      () => accepted.push(new object.constructor()),
+      () => victim.send?.(buffer(), HOST, sink),
+    ])();
+  } catch (error) {
+    check(error);
+  }
+}
+
+/** What has been made since is met by every hook. */
+function hookIn() {
+  const made = new Map();
+  const meet = (id) => made.has(id) && meddle(made.get(id) ?? victim);
+  createHook({
+    init(id, type, _trigger, resource) {
+      if (type !== 'SCTP') return;
+      made.set(id, resource);
+      meet(id);
+    },
+    before: meet,
+    after: meet,
+    destroy: (id) => made.delete(id),
+  }).enable();
+}
+
+/** Properties that errors and other results of the addon have. */
+const results = [
+  ...['code', 'errno', 'syscall', 'address', 'port', 'family', 'reason'],
+  ...['type', 'parsed', 'sac_state', 'state', 'primary', 'initial', '0'],
+];
+
+/** Calls `body` while Object.prototype has a setter for each of them. */
+function withSetters(body) {
+  for (const name of results) {
+    Object.defineProperty(Object.prototype, name, {
+      configurable: true,
+      set(value) {
+        Object.defineProperty(this, name, {
+          ...{ value, writable: true, enumerable: true, configurable: true },
+        });
+        meddle(this);
+      },
+    });
+  }
+  try {
+    body();
+  } finally {
+    for (const name of results) delete Object.prototype[name];
+  }
 }
 
 // --------------------------------------------------------------- arguments
@@ -247,7 +308,7 @@ const usual = {
   rawSocket: {
     write: () => [buffer(), 1, 2, 1, 100],
     send: () => [[new Uint32Array(8), buffer(), buffer()]],
-    start: () => [callback()],
+    start: () => [callback(), callback()],
     setReading: () => [true],
     close: () => [true],
     setNoDelay: () => [true],
@@ -255,7 +316,7 @@ const usual = {
     setEvents: () => [true],
     pathInfo: () => [HOST],
   },
-  rawListener: {},
+  rawListener: { start: () => [callback()] },
   exports: {
     open: () => [HOST, 0, 65536, callback()],
     connect: () => [target(), callback()],
@@ -348,26 +409,23 @@ async function server() {
   return result;
 }
 
-/** Objects of the bare binary: what lib/ puts on the prototype is not theirs. */
-function bare(handle) {
-  const names = ['Connect', 'Notification', 'Sent', 'Restart', 'End'];
-  for (const name of [...names, 'Connection']) handle[`on${name}`] = callback();
-  handle.onConnection = (_self, socket) => accepted.push(bare(socket));
-  return handle;
-}
-
 async function rawSocket() {
   const settings = { maxMessageSize: 1000, batchMax: 1000 };
-  const handle = bare(binding.connect([HOST], port, [], 0, settings));
+  const handle = binding.connect([HOST], port, [], 0, settings);
   accepted.push(handle);
-  if (random(2) === 0) handle.start(callback());
+  if (random(2) === 0) handle.start(callback(), callback());
   if (random(2) === 0) await wait(5);
   if (random(4) === 0) handle.close(random(2) === 0);
   return handle;
 }
 
 async function rawListener() {
-  const handle = bare(binding.listen([HOST], 0, 5, { maxMessageSize: 1000 }));
+  const handle = binding.listen([HOST], 0, 5, { maxMessageSize: 1000 });
+  accepted.push(handle);
+  handle.start((_event, socket) => {
+    accepted.push(socket);
+    if (random(2) === 0) socket.start(callback(), callback());
+  });
   if (random(3) === 0)
     accepted.push(quiet(connect(handle.address().port, HOST)));
   return handle;
@@ -418,7 +476,6 @@ function keep(result) {
     const made = ['Socket', 'Server', 'Endpoint', 'SocketHandle'];
     if (![...made, 'ListenerHandle'].includes(result.constructor?.name)) return;
     if (result.removeAllListeners) quiet(result);
-    else bare(result);
     accepted.push(result);
   }
 }
@@ -438,11 +495,9 @@ function callOnce(kind, object) {
       object[name] = value();
       return;
     }
-    const holder =
-      kind === 'rawSocket' ? binding.SocketHandle.prototype : object;
     const self = random(8) === 0 ? value() : object;
     const member = Reflect.get(
-      holder,
+      object,
       name,
       Object(self) === self ? self : object,
     );
@@ -467,10 +522,13 @@ async function hostility() {
   }
   victim = object;
   internal = kind === 'binding' || kind.startsWith('raw');
+  meddling = true;
   for (let i = 0; i < 40; i++) {
-    callOnce(kind, object);
+    if (random(3) > 0) callOnce(kind, object);
+    else withSetters(() => callOnce(kind, object));
     if (random(10) === 0) await new Promise(setImmediate);
   }
+  meddling = false;
   disposeOfAccepted();
   if (kind !== 'exports' && kind !== 'binding') dispose(object);
 }
@@ -532,6 +590,7 @@ exports.run = async (count, firstSeed) => {
   });
   const before = openSockets();
   const good = await goodPeers();
+  hookIn();
   let exchanges = 0;
   while (calls < count) {
     await hostility();
