@@ -11,9 +11,9 @@ import type { Duplex, Readable } from 'node:stream';
  * failure, a text. `typeof result === 'string'` tells them apart.
  *
  * - `data`: the message. It is yours to keep and to change. Messages may share
- *   an `ArrayBuffer`, as Node's own short Buffers do: of at most 16 KiB, or,
- *   where they are as long themselves, of 256 KiB. Copy what you keep for long,
- *   or hand to another thread.
+ *   an `ArrayBuffer` of 16 KiB, as Node's own short Buffers do; those of 4 KiB
+ *   and more share it with none of another association. Copy what you keep for
+ *   long, or hand to another thread: `structuredClone()` copies all of it.
  * - `host`: the sender's IP address. IPv4 is always in dotted form, also on a
  *   dual-stack endpoint; a link-local address carries its interface
  *   (`fe80::1%eth0`), except, on an endpoint bound to `'::'`, that of a sender
@@ -38,7 +38,8 @@ export type RecvResult = [data: Buffer, host: string, port: number] | string;
 export interface PeerError extends Error {
   code: 'ECONNREFUSED' | 'ETIMEDOUT' | 'ECONNRESET';
   errno: number;
-  syscall: 'send';
+  /** `'recv'` where nothing had been sent. */
+  syscall: 'send' | 'recv';
   address: string;
   port: number;
   /** What the peer gave as the cause of its ABORT. */
@@ -57,8 +58,8 @@ export interface Endpoint {
    * not at all.
    *
    * @param buffer 1 byte to what the kernel grants as SO_SNDBUF: twice
-   *   `net.core.wmem_max`, 8 MiB at the most, 416 KiB by default. Any view of
-   *   bytes will do.
+   *   `net.core.wmem_max`, 8 MiB at the most; 416 KiB with the defaults of
+   *   Linux up to 6.12. Any view of bytes will do.
    * @param host IP address of one host. It must be of the family that the
    *   endpoint is bound to, or of either where that is `'::'`; a link-local
    *   address needs its interface.
@@ -76,13 +77,14 @@ export interface Endpoint {
    *     until it is acknowledged; so that one which does not answer cannot
    *     take it from the others, a peer may hold half as much as is left free:
    *     a third where it is the only one. One that holds nothing is never busy.
-   *     Go on in {@link Endpoint.onDrain}.
+   *     Go on in {@link Endpoint.onDrain}. Until the peer takes a message, the
+   *     same Error is thrown again.
    *   - `EAGAIN`: the send buffer is full, for every peer. Go on in `onDrain`.
    *   - `ECONNREFUSED`, `ETIMEDOUT`, `ECONNRESET`: since the last `send` to it,
-   *     this peer went down and messages to it were lost. Said once: the next
-   *     `send` tries again, with a new association. Nothing is said where
-   *     nothing was lost, or where the peer has come back by itself; see
-   *     {@link Endpoint.onPeer}.
+   *     this peer went down and messages to it were lost, while neither
+   *     {@link Endpoint.onPeer} nor {@link Endpoint.onUndelivered} was set. Said
+   *     once: the next `send` tries again, with a new association. Nothing is
+   *     said where nothing was lost, or where the peer has come back by itself.
    *   - `EMSGSIZE`: longer than SO_SNDBUF.
    *   - `ESHUTDOWN`, `EADDRNOTAVAIL`: an old association with this peer is
    *     just closing. Try again after 100 ms.
@@ -102,12 +104,13 @@ export interface Endpoint {
    * others in {@link Endpoint.onDrain}. None of what was sent waits for that.
    *
    * @param messages any number of them, each 1 byte to SO_SNDBUF long.
-   * @returns how many were sent, from the first one on; 0 only for an empty
+   * @returns how many were sent, from the first one on; 0 where there is no room
+   *   (`send` would throw `ERR_SCTP_PEER_BUSY` or `EAGAIN`) and for an empty
    *   array.
-   * @throws what `send` throws, and then nothing was sent: for a wrong argument
-   *   anywhere in `messages`, and where the kernel refuses the first message. A
-   *   later one that it refuses ends the batch before it, and is the first one
-   *   when you go on.
+   * @throws what else `send` throws, and then nothing was sent: for a wrong
+   *   argument anywhere in `messages`, and where the kernel refuses the first
+   *   message. A later one that it refuses ends the batch before it, and is the
+   *   first one when you go on.
    */
   sendBatch(
     messages: readonly NodeJS.ArrayBufferView[],
@@ -116,13 +119,15 @@ export interface Endpoint {
   ): number;
 
   /**
-   * Called once when sending can work again after `send` or `sendBatch` threw,
-   * or `sendBatch` sent only some. Set it to a function. An exception in it is
-   * an `uncaughtException`.
+   * Called once when sending can work again after `send` threw `EAGAIN` or
+   * `ERR_SCTP_PEER_BUSY`, or `sendBatch` sent only some or none. Anything but a
+   * function or `null` throws `ERR_INVALID_ARG_TYPE`. An exception in it is an
+   * `uncaughtException`.
    *
-   * After `EAGAIN` it is called without arguments. After `ERR_SCTP_PEER_BUSY`
-   * it is called with the peer that has room again, as `onRecv` would call it,
-   * also where that is so because the peer went down.
+   * Where the whole send buffer was full (`EAGAIN`), it is called without
+   * arguments. Where this peer held too much (`ERR_SCTP_PEER_BUSY`, and what cut
+   * a batch in all other cases), it is called with the peer that has room again,
+   * named as `onRecv` names it, also where that is so because the peer went down.
    *
    * @defaultValue `null`
    */
@@ -130,7 +135,8 @@ export interface Endpoint {
 
   /**
    * Called when an association with a peer begins or ends
-   * (SCTP_ASSOC_CHANGE, RFC 6458 section 6.1.1). Set it to a function.
+   * (SCTP_ASSOC_CHANGE, RFC 6458 section 6.1.1). Anything but a function or
+   * `null` throws `ERR_INVALID_ARG_TYPE`.
    *
    * - `'up'`: before the first message from it.
    * - `'down'`: with `error` `null` where the peer closed, else with the reason:
@@ -156,7 +162,7 @@ export interface Endpoint {
    * Called, once for each, with the messages that the kernel gives back
    * (SCTP_SEND_FAILED_EVENT, RFC 6458 section 6.1.11): because the peer went
    * down or restarted, or because 30 seconds passed before they could be sent.
-   * Set it to a function.
+   * Anything but a function or `null` throws `ERR_INVALID_ARG_TYPE`.
    *
    * `sent` is `false` for a message that never left, and `true` for one that
    * did, but was not acknowledged: it may have arrived. What is *not* given
@@ -209,7 +215,7 @@ export interface Endpoint {
  *
  * The options are fixed: SO_REUSEADDR, SCTP_NODELAY (section 8.1.5),
  * SCTP_RTOINFO 250/200/5000 ms (8.1.1), SCTP_INITMSG with waits of at most 5 s
- * (8.1.3), SCTP_RECVRCVINFO (8.1.29), SCTP_FRAGMENT_INTERLEAVE 1 (8.1.20),
+ * and 64 incoming streams (8.1.3), SCTP_RECVRCVINFO (8.1.29), SCTP_FRAGMENT_INTERLEAVE 1 (8.1.20),
  * SO_SNDBUF and SO_RCVBUF of 4 MiB as far as the kernel grants it, and, for an
  * IPv6 address, dual-stack.
  *
@@ -245,25 +251,28 @@ export function open(
 /** Delayed acknowledgement, SCTP_DELAYED_SACK (RFC 6458 section 8.1.19). */
 export interface SackOptions {
   /**
-   * How long an acknowledgement may wait: 1 to 500 ms; 0 keeps the kernel's
-   * 200.
+   * How long an acknowledgement may wait: 1 to 500 ms; 0 keeps the kernel's,
+   * which is 200 in Linux.
    */
   delay?: number;
   /**
    * Packets after which it is sent at once; 1 disables the delay, 0 keeps the
-   * kernel's 2.
+   * kernel's, which is 2 in Linux.
    */
   freq?: number;
 }
 
 /**
  * What servers and connects have in common. Each is optional; `undefined` and
- * `null` stand for its default. Unknown options are ignored.
+ * `null` stand for its default. Inherited options and getters count. Unknown
+ * options are ignored; a value of the wrong type throws and names the option.
  */
 export interface AssociationOptions {
   /**
    * Bytes, both ways: `write()` returns false when so many wait to be sent, and
-   * reading from the kernel stops while so many wait to be read.
+   * reading from the kernel stops while so many wait to be read. The stream
+   * machinery itself counts messages on the readable side: 16
+   * (`readableHighWaterMark`).
    *
    * @defaultValue `stream.getDefaultHighWaterMark(false)`
    */
@@ -279,13 +288,13 @@ export interface AssociationOptions {
    * Incoming streams that are accepted, 1 to 65535 (SCTP_INITMSG, section
    * 8.1.3).
    *
-   * @defaultValue the kernel's, 65535
+   * @defaultValue 1024: each costs the kernel memory
    */
   MIS?: number | null;
   /**
    * Outgoing streams that are asked for, 1 to 65535.
    *
-   * @defaultValue the kernel's, 10
+   * @defaultValue the kernel's; Linux has 10
    */
   OS?: number | null;
   /** Delayed acknowledgement. */
@@ -300,36 +309,37 @@ export interface AssociationOptions {
    */
   maxMessageSize?: number | null;
   /**
-   * Retransmission timeout in ms, SCTP_RTOINFO (section 8.1.1).
+   * Retransmission timeout in ms, SCTP_RTOINFO (section 8.1.1). A minimum above
+   * the maximum, given or the kernel's, throws `ERR_OUT_OF_RANGE`.
    *
-   * @defaultValue the kernel's: 3000, 1000 and 60000
+   * @defaultValue the kernel's; Linux has 3000, 1000 and 60000
    */
   rto?: { initial?: number; min?: number; max?: number } | null;
   /**
    * Interval of heartbeats on idle paths in ms (section 8.1.12); 0: none.
    *
-   * @defaultValue the kernel's, 30000
+   * @defaultValue the kernel's; Linux has 30000
    */
   heartbeat?: { interval?: number } | null;
   /**
    * Retransmissions after which a path is inactive, 1 to 65535 (section
    * 8.1.12).
    *
-   * @defaultValue the kernel's, 5
+   * @defaultValue the kernel's; Linux has 5
    */
   pathMaxRetrans?: number | null;
   /**
    * Retransmissions after which the association is lost, 1 to 65535 (section
    * 8.1.2).
    *
-   * @defaultValue the kernel's, 10
+   * @defaultValue the kernel's; Linux has 10
    */
   assocMaxRetrans?: number | null;
   /**
    * How often, and at which intervals at the most (ms, up to 65535), an INIT is
    * repeated (section 8.1.3).
    *
-   * @defaultValue the kernel's 8 attempts, and 5000 ms
+   * @defaultValue the kernel's attempts, of which Linux has 8, and 5000 ms
    */
   init?: { attempts?: number; maxTimeout?: number } | null;
   /** SCTP has no half-close: `true` throws `ERR_INVALID_ARG_VALUE`. */
@@ -438,9 +448,9 @@ export type IncomingMessage = Buffer &
 /** A path to a peer (RFC 6458 section 8.2.2). */
 export interface PathInfo {
   /**
-   * `constants.SCTP_ACTIVE`, `SCTP_INACTIVE`, `SCTP_PF` or `SCTP_UNCONFIRMED`.
+   * `constants.SCTP_INACTIVE`, `SCTP_PF`, `SCTP_ACTIVE` or `SCTP_UNCONFIRMED`.
    */
-  state: number;
+  state: 0 | 1 | 2 | 3;
   /** Congestion window, bytes. */
   cwnd: number;
   /** Smoothed round-trip time, ms. */
@@ -455,9 +465,18 @@ export interface PathInfo {
 export interface SocketStatus {
   associationId: number;
   /** One of the constants from `SCTP_EMPTY` to `SCTP_SHUTDOWN_ACK_SENT`. */
-  state: number;
-  /** The name of that constant, such as `'SCTP_ESTABLISHED'`. */
-  stateName: string;
+  state: 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
+  /** The name of that constant. */
+  stateName:
+    | 'SCTP_EMPTY'
+    | 'SCTP_CLOSED'
+    | 'SCTP_COOKIE_WAIT'
+    | 'SCTP_COOKIE_ECHOED'
+    | 'SCTP_ESTABLISHED'
+    | 'SCTP_SHUTDOWN_PENDING'
+    | 'SCTP_SHUTDOWN_SENT'
+    | 'SCTP_SHUTDOWN_RECEIVED'
+    | 'SCTP_SHUTDOWN_ACK_SENT';
   /** The peer's receive window, bytes. */
   rwnd: number;
   /** DATA chunks that the peer has not acknowledged. */
@@ -471,6 +490,14 @@ export interface SocketStatus {
   /** The primary path. */
   primary: AddressInfo & PathInfo;
 }
+
+/** What listens to an event: of ours, or with a name of your own. */
+type Listener<Events, E> = E extends keyof Events
+  ? Events[E] extends unknown[]
+    ? (...args: Events[E]) => void
+    : never
+  : // biome-ignore lint/suspicious/noExplicitAny: as EventEmitter has it
+    (...args: any[]) => void;
 
 interface SocketEvents {
   close: [hadError: boolean];
@@ -514,8 +541,8 @@ interface SocketEvents {
  * `send()` and `end()` and destroys nothing. Only where a stream is piped into
  * it, the socket is destroyed with that error, since nobody could catch it.
  * Before `'connect'` a stream id is checked against `OS` only: where the peer
- * grants fewer streams, the message fails later, with `EINVAL`, and destroys the
- * socket. An empty message is a no-op. Callbacks tell that the kernel has the
+ * grants fewer streams, the message fails later, with `ERR_OUT_OF_RANGE`, and
+ * destroys the socket. An empty message is a no-op. Callbacks tell that the kernel has the
  * message, not that the peer has it.
  *
  * Messages that have arrived together are handed over together; nextTick and
@@ -545,7 +572,8 @@ export interface Socket extends Duplex {
     callback?: (error?: Error | null) => void,
   ): boolean;
   /**
-   * Writes one message with attributes of its own; the Buffer is not touched.
+   * Writes one message with attributes: those given, and else those of the Buffer,
+   * which is not touched. An unknown attribute throws `ERR_INVALID_ARG_VALUE`.
    */
   send(
     data: NodeJS.ArrayBufferView | string,
@@ -612,7 +640,7 @@ export interface Socket extends Duplex {
   /** As set by {@link Socket.setTimeout}. */
   readonly timeout: number | undefined;
   /** The server that has accepted it. */
-  readonly server?: Server;
+  readonly server: Server | null;
 
   /** The address that packets to the primary path come from. */
   readonly localAddress: string | undefined;
@@ -634,13 +662,33 @@ export interface Socket extends Duplex {
   /** The state of each path. */
   readonly peerInfoByAddress: Record<string, PathInfo>;
 
-  on<E extends keyof SocketEvents>(
+  on<E extends string | symbol>(
     event: E,
-    listener: (...args: SocketEvents[E]) => void,
+    listener: Listener<SocketEvents, E>,
   ): this;
-  once<E extends keyof SocketEvents>(
+  once<E extends string | symbol>(
     event: E,
-    listener: (...args: SocketEvents[E]) => void,
+    listener: Listener<SocketEvents, E>,
+  ): this;
+  off<E extends string | symbol>(
+    event: E,
+    listener: Listener<SocketEvents, E>,
+  ): this;
+  addListener<E extends string | symbol>(
+    event: E,
+    listener: Listener<SocketEvents, E>,
+  ): this;
+  removeListener<E extends string | symbol>(
+    event: E,
+    listener: Listener<SocketEvents, E>,
+  ): this;
+  prependListener<E extends string | symbol>(
+    event: E,
+    listener: Listener<SocketEvents, E>,
+  ): this;
+  prependOnceListener<E extends string | symbol>(
+    event: E,
+    listener: Listener<SocketEvents, E>,
   ): this;
 }
 
@@ -703,13 +751,33 @@ export interface Server extends EventEmitter {
   ref(): this;
   unref(): this;
 
-  on<E extends keyof ServerEvents>(
+  on<E extends string | symbol>(
     event: E,
-    listener: (...args: ServerEvents[E]) => void,
+    listener: Listener<ServerEvents, E>,
   ): this;
-  once<E extends keyof ServerEvents>(
+  once<E extends string | symbol>(
     event: E,
-    listener: (...args: ServerEvents[E]) => void,
+    listener: Listener<ServerEvents, E>,
+  ): this;
+  off<E extends string | symbol>(
+    event: E,
+    listener: Listener<ServerEvents, E>,
+  ): this;
+  addListener<E extends string | symbol>(
+    event: E,
+    listener: Listener<ServerEvents, E>,
+  ): this;
+  removeListener<E extends string | symbol>(
+    event: E,
+    listener: Listener<ServerEvents, E>,
+  ): this;
+  prependListener<E extends string | symbol>(
+    event: E,
+    listener: Listener<ServerEvents, E>,
+  ): this;
+  prependOnceListener<E extends string | symbol>(
+    event: E,
+    listener: Listener<ServerEvents, E>,
   ): this;
 }
 
@@ -737,8 +805,8 @@ export function createServer(
  * or `'error'` follows.
  *
  * Errors have `code`, `errno`, `syscall`, `address` and `port`:
- * `connect ECONNREFUSED 10.0.0.1:5000`. Among them `ECONNREFUSED`, `ETIMEDOUT`
- * (also where there is no route), `EADDRINUSE` and `EADDRNOTAVAIL` (of the local
+ * `connect ECONNREFUSED 10.0.0.1:5000`. Among them `ECONNREFUSED`, `ETIMEDOUT`,
+ * `ENETUNREACH` (no route), `EADDRINUSE` and `EADDRNOTAVAIL` (of the local
  * address and port), `EAFNOSUPPORT` (no local address of the peer's family),
  * `ESOCKTNOSUPPORT` and `EPROTONOSUPPORT` (this kernel has no SCTP). A connect
  * from a fixed local port that meets its own closing association is repeated

@@ -44,11 +44,11 @@
  * 6. What a socket's send() could not hand over stays in its JavaScript array,
  *    which the socket refers to until it is sent, has failed, or is closed.
  * 7. A drain, of which only one runs at a time, fills the batch while no
- *    JavaScript runs, and hands it over. Long messages stay in the slab, which
- *    then belongs to JavaScript up to their end. It may take the slab away: it
- *    is looked up again where JavaScript may have run since. What is in the
- *    batch refers to peers by index, so it is handed over before peers change;
- *    close() empties it.
+ *    JavaScript runs, and hands it over: short messages from the slab, long
+ * ones in Buffers of their own, which JavaScript cannot reach before. It may
+ * take the slab away: that is looked up again where JavaScript may have run
+ * since. What is in the batch refers to peers by index, so it is handed over
+ * before peers change; close() empties it.
  * 8. One asynchronous cleanup hook per environment closes all handles and is
  *    removed by the last close callback. From then on, and when a call into
  *    JavaScript fails because the thread is being terminated, none is made.
@@ -95,18 +95,21 @@
  * grants a socket about this much by default, so that is rare. */
 #define SD_SLAB (256 * 1024)
 
-/* Messages that are no longer than this together are copied together. Each of
- * them keeps the memory of all; in Node's pool for small Buffers it is 8 KiB.
- */
+/* Short messages of one association that are no longer than this together are
+ * copied together, and long ones are received into one block. Each of them
+ * keeps the memory of all. */
 #define SD_TOGETHER (16 * 1024)
 
-/* A message this long is not copied but keeps the slab. */
-#define SD_KEEPS (16 * 1024)
+/* A message this long is received into a block, where it stays. */
+#define SD_LONG (4 * 1024)
 
 /* Room for the next message, with less of which JavaScript first gets those
  * that are there. The longest chunk that the kernel gives back, with what
  * stands before it, must fit. */
 #define SD_ROOM (68 * 1024)
+
+/* Bytes of messages with which JavaScript gets them. */
+#define SD_BATCH_MAX (1024 * 1024)
 
 /* Where messages are read to that nobody wants. */
 #define SD_SCRATCH (16 * 1024)
@@ -188,7 +191,8 @@ struct sd_addrs {
 /* A message that has been received. sd_deliver_source reads the fields in this
  * order. */
 struct sd_item {
-  uint32_t start; /* in the slab */
+  uint32_t slot;  /* of the block that it is in, from 1 on; 0: in the slab */
+  uint32_t start; /* in either */
   uint32_t size;
   uint32_t span; /* bytes of the messages from here on that JavaScript copies
                     together; 0: it has this one */
@@ -205,6 +209,9 @@ struct sd_batch {
   uint32_t count;
   struct sd_item items[SD_DRAIN];
 };
+
+/* Blocks: at most two for each message of a batch, and one for the next. */
+#define SD_SLOTS (2 * SD_DRAIN + 1)
 
 enum sd_class { SD_ENDPOINT, SD_SOCKET, SD_LISTENER, SD_CLASSES };
 
@@ -223,13 +230,22 @@ struct sd_env {
   struct sd_batch *batch;
   char *slab;            /* its bytes; valid until JavaScript is called */
   napi_ref slab_bytes;   /* the same as a Buffer */
-  size_t first;          /* where the batch begins in the slab */
-  size_t used;           /* ... and ends */
-  size_t kept;           /* what stands before may be JavaScript's */
+  size_t used;           /* bytes of the slab that the batch takes */
+  size_t bytes;          /* of all messages in the batch */
   struct sd_item *group; /* which has the present span, or NULL */
-  napi_ref use;          /* the functions of sd_deliver_source */
+  uint32_t group_source; /* whose messages these are */
+  char *block;           /* memory for the next long messages, or NULL */
+  size_t block_size;
+  size_t block_used;  /* bytes that messages take */
+  size_t block_dirty; /* bytes behind them that another message has left */
+  struct sd_handle *block_handle; /* whose messages these are, */
+  uint32_t block_source;          /* ... and from whom */
+  uint32_t block_slot;
+  char *received; /* where the last message is: the slab or the block */
+  napi_ref use;   /* the functions of sd_deliver_source */
   napi_ref deliver;
   napi_ref bind;
+  napi_ref blocks;                           /* its array of blocks, by slot */
   _Alignas(max_align_t) char aside[SD_SLAB]; /* of sd_batch_flush_before() */
   char scratch[SD_SCRATCH];                  /* for what is thrown away */
 };
@@ -265,6 +281,7 @@ struct sd_handle {
   bool in_vain;   /* none has worked since there was room last */
   int fd;
   unsigned singles; /* drains in a row that found one message */
+  size_t expected;  /* length of long messages here, or 0 */
   int armed;        /* event mask given to uv_poll_start() */
   int uv_handles;   /* of poll and timer, those not yet closed */
   uv_poll_t poll;
@@ -339,7 +356,8 @@ struct sd_peer {
   /* What is sent to it: */
   uint32_t handed;   /* chunks given to the association */
   uint32_t chunks;   /* of these not acknowledged, at the most */
-  long bytes;        /* what they take of the send buffer, about */
+  long bytes;        /* what they take of the send buffer, at the most */
+  long each;         /* ... and the largest of them */
   long refused;      /* what the message took for which it is busy */
   int fragment;      /* bytes of a chunk at the most */
   uint64_t since;    /* when the first was given, or the association before
@@ -537,16 +555,20 @@ static napi_value sd_system_error(napi_env env, const char *syscall, int error,
   char code[64], message[512];
   napi_value object;
   uv_err_name_r(error, code, sizeof code);
-  if (host)
+  if (host && port > 0)
     snprintf(message, sizeof message, "%s %s %s:%d%s", syscall, code, host,
              port, sd_hint(error));
+  else if (host)
+    snprintf(message, sizeof message, "%s %s %s%s", syscall, code, host,
+             sd_hint(error));
   else
     snprintf(message, sizeof message, "%s %s%s", syscall, code, sd_hint(error));
   object = sd_error(env, napi_create_error, code, message);
   return object && sd_define_number(env, object, "errno", error) &&
                  sd_define_string(env, object, "syscall", syscall) &&
-                 (!host || (sd_define_string(env, object, "address", host) &&
-                            sd_define_number(env, object, "port", port)))
+                 (!host || sd_define_string(env, object, "address", host)) &&
+                 (!host || port == 0 ||
+                  sd_define_number(env, object, "port", port))
              ? object
              : NULL;
 }
@@ -836,17 +858,16 @@ static int sd_sys_shutdown(int fd, int how) {
 }
 
 /* One message or piece of it, with RFC 6458 section 5.3.5 SCTP_RCVINFO. */
-static ssize_t sd_sys_recv(int fd, char *data, size_t size,
+static ssize_t sd_sys_recv(int fd, struct iovec *iov, size_t count,
                            struct sd_received *received) {
   union {
     struct cmsghdr align;
     char bytes[CMSG_SPACE(sizeof received->info)];
   } control;
-  struct iovec iov = {.iov_base = data, .iov_len = size};
   struct msghdr message = {.msg_name = &received->from,
                            .msg_namelen = sizeof received->from,
-                           .msg_iov = &iov,
-                           .msg_iovlen = 1,
+                           .msg_iov = iov,
+                           .msg_iovlen = count,
                            .msg_control = &control,
                            .msg_controllen = sizeof control};
   struct cmsghdr *cmsg;
@@ -959,11 +980,12 @@ static ssize_t sd_sys_send_with(int fd, const struct iovec *message,
  * answers close() with an ABORT and drops what is unsent. Returns what ended
  * it: -EAGAIN when the queue is empty, 0 at its end. */
 static ssize_t sd_sys_discard(int fd, char scratch[SD_SCRATCH]) {
+  struct iovec iov = {.iov_base = scratch, .iov_len = SD_SCRATCH};
   struct sd_received received;
   ssize_t n = 1;
   int i;
   for (i = 0; i < SD_DISCARD && n > 0; i++)
-    n = sd_sys_recv(fd, scratch, SD_SCRATCH, &received);
+    n = sd_sys_recv(fd, &iov, 1, &received);
   return n;
 }
 
@@ -1138,6 +1160,8 @@ static void sd_on_handle_closed(struct sd_handle *handle) {
     handle->next->link = handle->link;
   if (owner->recent == handle)
     owner->recent = NULL;
+  if (owner->block_handle == handle)
+    owner->block = NULL;
   handle->state = SD_CLOSED;
   sd_handle_maybe_free(handle);
   sd_env_maybe_done(owner);
@@ -1436,54 +1460,62 @@ static bool sd_emit(struct sd_handle *handle, const char *event, size_t argc,
  * much as a small copy in the kernel. So messages are received into memory that
  * JavaScript can read, and one call hands over many. */
 
-/* What hands messages over: deliver() the batch in `words`, whose bytes are in
- * the slab that use() has been given, or the one message that is in a Buffer of
- * its own, to a function; bind() makes this function of onRecv, and lets no
- * setter on Array.prototype see what is put into the arrays. In C the same
- * would take four times as long. It is compiled here, so that the package and
- * the bare binary have the same. Messages that share memory cannot be
+/* What hands messages over to a function: deliver() the batch in `words`, of
+ * which short messages are in the slab that use() has been given, and long ones
+ * in `blocks`, one after the other; bind() makes this function of onRecv, and
+ * lets no setter on Array.prototype see what is put into the arrays. In C the
+ * same would take four times as long. It is compiled here, so that the package
+ * and the bare binary have the same. Messages that share memory cannot be
  * transferred to another thread, as Node has it with small Buffers. Who takes
- * the slab away all the same, has what was left of the batch. */
+ * the slab away all the same, has what was left of it. */
 static const char sd_deliver_source[] =
-    "(words, KEEPS) => {"
+    "(words, SLOTS) => {"
     "  const { allocUnsafe, [Symbol.species]: View } = Buffer;"
     "  const { setPrototypeOf } = Object;"
     "  const { markAsUntransferable } ="
     "    process.getBuiltinModule?.('node:worker_threads') ?? {};"
+    "  const blocks = new Array(SLOTS + 1).fill(undefined);"
+    "  let current = 0;"
     "  let slab;"
-    "  let shared = false;"
     "  let memory;"
     "  let base = 0;"
     "  function use(newSlab) {"
     "    slab = newSlab;"
-    "    shared = false;"
     "  }"
-    "  function share() {"
-    "    shared = true;"
-    "    markAsUntransferable?.(slab.buffer);"
-    "  }"
-    "  function deliver(onMessage, whole) {"
+    "  function deliver(onMessage) {"
     "    while (words[0] < words[1]) {"
-    "      const at = 2 + 6 * words[0]++;"
-    "      const start = words[at];"
-    "      const size = words[at + 1];"
-    "      const span = words[at + 2];"
-    "      let data = whole;"
-    "      if (span > 0) {"
+    "      const at = 2 + 7 * words[0]++;"
+    "      const slot = words[at];"
+    "      const start = words[at + 1];"
+    "      const size = words[at + 2];"
+    "      const span = words[at + 3];"
+    "      let data;"
+    "      if (slot === 0 && slab.length === 0) continue;"
+    "      if (slot > 0) {"
+    "        if (slot !== current) {"
+    "          blocks[current] = undefined;"
+    "          current = slot;"
+    "        }"
+    "        data = blocks[slot];"
+    "        if (size === data.length) {"
+    "          blocks[slot] = undefined;"
+    "        } else {"
+    "          if (start === 0) markAsUntransferable?.(data.buffer);"
+    "          data = new View(data.buffer, start, size);"
+    "        }"
+    "      } else if (span > 0) {"
     "        data = allocUnsafe(span);"
     "        slab.copy(data, 0, start, start + span);"
-    "        memory = data.buffer;"
-    "        base = data.byteOffset - start;"
-    "        if (span > size) markAsUntransferable?.(memory);"
-    "      }"
-    "      if (size >= KEEPS) {"
-    "        if (!shared) share();"
-    "        data = new View(slab.buffer, slab.byteOffset + start, size);"
-    "      } else if (data === undefined || span > size) {"
+    "        if (span > size) {"
+    "          memory = data.buffer;"
+    "          base = data.byteOffset - start;"
+    "          markAsUntransferable?.(memory);"
+    "          data = new View(memory, base + start, size);"
+    "        }"
+    "      } else {"
     "        data = new View(memory, base + start, size);"
     "      }"
-    "      onMessage(data, words[at + 3], words[at + 4], words[at + 5]);"
-    "      if (slab.length === 0) words[0] = words[1];"
+    "      onMessage(data, words[at + 4], words[at + 5], words[at + 6]);"
     "    }"
     "  }"
     "  const bind = (onRecv, names, callbacks) => {"
@@ -1493,7 +1525,7 @@ static const char sd_deliver_source[] =
     "      onRecv([data, names[name], port]);"
     "    };"
     "  };"
-    "  return { use, deliver, bind };"
+    "  return { use, deliver, bind, blocks };"
     "}";
 
 /* Takes memory for the messages to come. */
@@ -1517,7 +1549,6 @@ static napi_status sd_slab_new(struct sd_env *owner) {
     napi_delete_reference(env, owner->slab_bytes);
   owner->slab_bytes = bytes;
   owner->slab = data;
-  owner->first = owner->used = owner->kept = 0;
   return napi_ok;
 }
 
@@ -1540,7 +1571,7 @@ static bool sd_slab_find(struct sd_env *owner) {
 
 static void sd_batch_clear(struct sd_env *owner) {
   owner->batch->next = owner->batch->count = 0;
-  owner->first = owner->used = owner->kept;
+  owner->used = owner->bytes = 0;
   owner->group = NULL;
 }
 
@@ -1558,7 +1589,8 @@ static void sd_batch_forget(struct sd_handle *handle) {
 }
 
 static bool sd_batch_full(const struct sd_env *owner) {
-  return owner->batch->count == SD_DRAIN || SD_SLAB - owner->used < SD_ROOM;
+  return owner->batch->count == SD_DRAIN || SD_SLAB - owner->used < SD_ROOM ||
+         owner->bytes >= SD_BATCH_MAX;
 }
 
 /* After so many drains in a row that found no second message, only each so
@@ -1581,62 +1613,191 @@ static void sd_drain_found(struct sd_handle *handle, int budget, int found) {
     handle->singles++;
 }
 
-/* Receives behind the messages that are in the batch already. Where there are
- * none, JavaScript may have been called since. */
+/* Puts a block into the next slot. What comes into it is delivered after what
+ * is in the one before. Returns false if there is no memory. */
+static bool sd_block_put(struct sd_env *owner, napi_value block) {
+  napi_env env = owner->env;
+  napi_value blocks;
+  uint32_t slot = owner->block_slot % SD_SLOTS + 1;
+  if (napi_get_reference_value(env, owner->blocks, &blocks) != napi_ok ||
+      napi_set_element(env, blocks, slot, block) != napi_ok)
+    return false;
+  owner->block_slot = slot;
+  return true;
+}
+
+/* Makes sure that there is memory for a message as long as is expected, into
+ * which it is received: a second copy would cost as much as the first. Returns
+ * how much there is; 0: none. */
+static size_t sd_block_prepare(struct sd_handle *handle) {
+  struct sd_env *owner = handle->owner;
+  size_t size = handle->expected;
+  size_t block_size = size <= SD_TOGETHER / 2 ? SD_TOGETHER : size;
+  napi_value block, error;
+  void *data;
+  if (size == 0 || size > SD_SLAB - owner->used)
+    return 0;
+  if (owner->block && owner->block_size == block_size &&
+      (owner->block_used == 0 || owner->block_handle == handle) &&
+      owner->block_size - owner->block_used >= size)
+    return size;
+  owner->block = NULL;
+  if (napi_create_buffer(owner->env, block_size, &data, &block) != napi_ok ||
+      !sd_block_put(owner, block)) {
+    napi_get_and_clear_last_exception(owner->env, &error);
+    return 0;
+  }
+  owner->block = data;
+  owner->block_size = block_size;
+  owner->block_used = owner->block_dirty = 0;
+  return size;
+}
+
+/* Moves what was received last, of which the first `own` bytes are in the
+ * block, to the slab. */
+static void sd_block_leave(struct sd_env *owner, size_t n, size_t own) {
+  char *slab = owner->slab + owner->used;
+  if (n > own)
+    memmove(slab + own, slab, n - own);
+  memcpy(slab, owner->received, n < own ? n : own);
+  owner->received = slab;
+}
+
+/* Decides where the message stays of which `n` bytes were received, the first
+ * `own` of them into the block: there if it is long and nearly as long as was
+ * expected, else in the slab. */
+static void sd_batch_place(struct sd_handle *handle, size_t n, size_t own,
+                           int flags) {
+  struct sd_env *owner = handle->owner;
+  size_t in_block = n < own ? n : own;
+  bool whole = flags & MSG_EOR && !(flags & MSG_NOTIFICATION);
+  if (whole && n >= SD_LONG &&
+      (n > handle->expected || n < handle->expected / 2))
+    handle->expected = n;
+  if (own == 0) {
+    owner->received = owner->slab + owner->used;
+    return;
+  }
+  owner->received = owner->block + owner->block_used;
+  if (owner->block_dirty < in_block)
+    owner->block_dirty = in_block;
+  if (!whole || n > own || n < SD_LONG || n < own / 2)
+    sd_block_leave(owner, n, own);
+}
+
+/* Receives behind the messages that are in the batch already; owner->received
+ * is where. Where there are none, JavaScript may have been called since. */
 static ssize_t sd_batch_recv(struct sd_handle *handle,
                              struct sd_received *received) {
   struct sd_env *owner = handle->owner;
+  struct iovec iov[2];
+  size_t own;
+  ssize_t n;
   if (owner->batch->count == 0 && !sd_slab_find(owner))
     return -ENOMEM;
-  if (SD_SLAB - owner->used < SD_ROOM && sd_slab_new(owner) != napi_ok)
-    return -ENOMEM;
-  return sd_sys_recv(handle->fd, owner->slab + owner->used,
-                     SD_SLAB - owner->used, received);
+  own = sd_block_prepare(handle);
+  iov[0] =
+      (struct iovec){.iov_base = own ? owner->block + owner->block_used : NULL,
+                     .iov_len = own};
+  iov[1] = (struct iovec){.iov_base = owner->slab + owner->used,
+                          .iov_len = SD_SLAB - owner->used - own};
+  n = sd_sys_recv(handle->fd, own ? iov : iov + 1, own ? 2 : 1, received);
+  sd_batch_place(handle, n > 0 ? (size_t)n : 0, own, received->flags);
+  return n;
 }
 
-/* Keeps what was received last, as one more message. */
-static void sd_batch_add(struct sd_env *owner, size_t size, uint32_t sid,
-                         uint32_t ppid, bool unordered) {
-  const size_t align = _Alignof(max_align_t); /* of notifications */
-  struct sd_batch *batch = owner->batch;
-  struct sd_item *item = &batch->items[batch->count++];
+/* As notifications need it. */
+#define SD_ALIGN(size)                                                         \
+  (((size) + _Alignof(max_align_t) - 1) / _Alignof(max_align_t) *              \
+   _Alignof(max_align_t))
+
+static struct sd_item *sd_batch_next(struct sd_env *owner, size_t size,
+                                     uint32_t sid, uint32_t ppid,
+                                     bool unordered) {
+  struct sd_item *item = &owner->batch->items[owner->batch->count++];
+  *item = (struct sd_item){
+      .size = (uint32_t)size, .sid = sid, .ppid = ppid, .unordered = unordered};
+  owner->bytes += size;
+  return item;
+}
+
+/* Keeps a message in the block where it was received. */
+static void sd_block_add(struct sd_env *owner, struct sd_item *item,
+                         size_t size, uint32_t source) {
+  size_t taken = SD_ALIGN(size);
+  if (owner->block_dirty > size)
+    memset(owner->received + size, 0, owner->block_dirty - size);
+  owner->block_dirty = 0;
+  item->slot = owner->block_slot;
+  item->start = (uint32_t)owner->block_used;
+  owner->block_used += taken;
+  owner->block_handle = owner->draining;
+  owner->block_source = source;
+  if (owner->block_size < owner->block_used + SD_LONG)
+    owner->block = NULL;
+}
+
+/* Keeps what was received last, as one more message. Messages of different
+ * sources share no memory. */
+static void sd_batch_add(struct sd_env *owner, size_t size, uint32_t source,
+                         uint32_t sid, uint32_t ppid, bool unordered) {
+  struct sd_item *item = sd_batch_next(owner, size, sid, ppid, unordered);
   size_t start = owner->used;
-  *item = (struct sd_item){.start = (uint32_t)start,
-                           .size = (uint32_t)size,
-                           .sid = sid,
-                           .ppid = ppid,
-                           .unordered = unordered};
-  owner->used += (size + align - 1) / align * align;
-  if (size >= SD_KEEPS) {
-    owner->kept = owner->used;
-    owner->group = NULL;
-    return;
+  if (owner->received != owner->slab + start) {
+    if (owner->block_used == 0 || owner->block_source == source) {
+      sd_block_add(owner, item, size, source);
+      owner->group = NULL;
+      return;
+    }
+    sd_block_leave(owner, size, size);
+    owner->block = NULL; /* the next may be of this source again */
   }
-  if (!owner->group || start + size - owner->group->start > SD_TOGETHER)
+  item->start = (uint32_t)start;
+  owner->used += SD_ALIGN(size);
+  if (!owner->group || owner->group_source != source || size >= SD_LONG ||
+      owner->group->size >= SD_LONG ||
+      start + size - owner->group->start > SD_TOGETHER)
     owner->group = item;
+  owner->group_source = source;
   owner->group->span = (uint32_t)(start + size - owner->group->start);
 }
 
-static bool sd_batch_hand_over(struct sd_handle *handle, napi_value whole) {
+/* Adds a message that was received in pieces. Returns false if there is no
+ * memory. */
+static bool sd_batch_add_whole(struct sd_env *owner,
+                               const struct sd_partial *message, uint32_t sid,
+                               uint32_t ppid, bool unordered) {
+  napi_value whole, error;
+  if (napi_create_buffer_copy(owner->env, message->length, message->data, NULL,
+                              &whole) != napi_ok ||
+      !sd_block_put(owner, whole)) {
+    napi_get_and_clear_last_exception(owner->env, &error);
+    return false;
+  }
+  owner->block = NULL;
+  sd_batch_next(owner, message->length, sid, ppid, unordered)->slot =
+      owner->block_slot;
+  owner->group = NULL;
+  return true;
+}
+
+static bool sd_batch_hand_over(struct sd_handle *handle) {
   napi_env env = handle->owner->env;
-  napi_value deliver, argv[2];
-  argv[1] = whole;
+  napi_value deliver, on_message;
   return napi_get_reference_value(env, handle->owner->deliver, &deliver) ==
              napi_ok &&
-         napi_get_reference_value(env, handle->on_message, &argv[0]) ==
+         napi_get_reference_value(env, handle->on_message, &on_message) ==
              napi_ok &&
-         argv[0] && (whole || napi_get_undefined(env, &argv[1]) == napi_ok) &&
-         sd_call(handle, deliver, 2, argv);
+         on_message && sd_call(handle, deliver, 1, &on_message);
 }
 
 /* Hands over what is in the batch, and what is left when somebody throws, and
  * empties it. False: the handle is not open any more, or there is no memory. */
-static bool sd_batch_flush(struct sd_handle *handle, struct sd_calls *calls,
-                           napi_value whole) {
+static bool sd_batch_flush(struct sd_handle *handle, struct sd_calls *calls) {
   struct sd_env *owner = handle->owner;
   while (owner->batch->next < owner->batch->count) {
     uint32_t next = owner->batch->next;
-    bool done = sd_batch_hand_over(handle, whole);
+    bool done = sd_batch_hand_over(handle);
     if (!sd_handle_usable(handle))
       return false;
     if (owner->batch->next == next)
@@ -1658,23 +1819,7 @@ static bool sd_batch_flush_before(struct sd_handle *handle,
     memcpy(owner->aside, *data, size);
     *data = owner->aside;
   }
-  return sd_batch_flush(handle, calls, NULL);
-}
-
-/* Adds a message that was received in pieces, as the only one, and makes the
- * Buffer to hand it over in. NULL: there is no memory. */
-static napi_value sd_batch_add_whole(struct sd_env *owner,
-                                     const struct sd_partial *message,
-                                     uint32_t sid, uint32_t ppid,
-                                     bool unordered) {
-  napi_value whole, error;
-  if (napi_create_buffer_copy(owner->env, message->length, message->data, NULL,
-                              &whole) != napi_ok) {
-    napi_get_and_clear_last_exception(owner->env, &error);
-    return NULL;
-  }
-  sd_batch_add(owner, 0, sid, ppid, unordered);
-  return whole;
+  return sd_batch_flush(handle, calls);
 }
 
 /* ------------------------------------------------------------- Arguments */
@@ -2177,7 +2322,7 @@ static void sd_peer_detach(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   sd_peer_move(endpoint, peer, NULL);
   peer->id = 0;
   peer->handed = peer->chunks = 0;
-  peer->bytes = 0;
+  peer->bytes = peer->each = 0;
   peer->since = sd_now();
   peer->gone = peer->skipping = peer->unreachable = peer->owed = false;
 }
@@ -2294,6 +2439,8 @@ static void sd_peer_takes(struct sd_endpoint *endpoint, struct sd_peer *peer,
   peer->handed += chunks;
   peer->chunks += chunks;
   peer->bytes += charge;
+  if (peer->each < charge / (long)chunks)
+    peer->each = charge / (long)chunks;
   endpoint->room.left -= charge;
 }
 
@@ -2301,8 +2448,11 @@ static void sd_peer_takes(struct sd_endpoint *endpoint, struct sd_peer *peer,
 static void sd_peer_holds(struct sd_peer *peer, uint32_t chunks) {
   if (chunks >= peer->chunks)
     return;
-  peer->bytes = peer->bytes / (long)peer->chunks * (long)chunks;
   peer->chunks = chunks;
+  if (peer->bytes > peer->each * (long)chunks)
+    peer->bytes = peer->each * (long)chunks;
+  if (chunks == 0)
+    peer->each = 0;
 }
 
 /* Asks the kernel how much the peer holds: what has left and is not
@@ -2332,9 +2482,15 @@ static void sd_peer_ask(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   sd_peer_holds(peer, status.sstat_unackdata + peer->handed - sent);
 }
 
-static void sd_peer_look(struct sd_endpoint *endpoint, struct sd_peer *peer) {
+/* Looks how much room there is for the peer, which holds no more than all peers
+ * together. */
+static void sd_peer_ask_room(struct sd_endpoint *endpoint,
+                             struct sd_peer *peer) {
+  long taken;
   sd_room_ask(&endpoint->room);
-  sd_peer_ask(endpoint, peer);
+  taken = endpoint->room.size - endpoint->room.left;
+  if (peer->bytes > taken)
+    peer->bytes = taken;
 }
 
 /* Whether to refuse a send at once, since one before was refused and nothing
@@ -2370,7 +2526,9 @@ static bool sd_peer_admits(struct sd_endpoint *endpoint, struct sd_peer *peer,
   if (busy && (long)size <= endpoint->room.size &&
       sd_still_refused(&peer->refusals))
     return false;
-  sd_peer_look(endpoint, peer);
+  sd_peer_ask_room(endpoint, peer);
+  if (!sd_peer_fits(endpoint, peer, ahead, charge))
+    sd_peer_ask(endpoint, peer);
   return sd_peer_fits(endpoint, peer, ahead, charge) ||
          endpoint->room.left <= 0 || (long)size > endpoint->room.size;
 }
@@ -2548,7 +2706,8 @@ static bool sd_on_assoc_change(struct sd_endpoint *endpoint,
     sd_on_message_aborted(endpoint, id);
     if (peer) {
       sd_peer_holds(peer, 0);
-      sd_peer_look(endpoint, peer);
+      sd_peer_ask_room(endpoint, peer);
+      sd_peer_ask(endpoint, peer);
     }
     return sd_tell_peer_state(endpoint, "restart", host, port, NULL);
   default:
@@ -2707,12 +2866,14 @@ static void sd_endpoint_close(struct sd_endpoint *endpoint) {
 
 /* ----------------------------------------------------- Endpoint: receive */
 
-/* `peer` may be NULL, where the error is of no message. Errors come after the
- * messages before them. From here on, a result of false ends the drain. What is
- * left then, polling reports. */
+/* Errors come after the messages before them. `peer` may be NULL, where the
+ * error is of no message. From here on, a result of false ends the drain. What
+ * is left then, polling reports. */
 static bool sd_deliver_error(struct sd_endpoint *endpoint,
-                             const struct sd_peer *peer, int error) {
-  napi_env env = endpoint->handle.owner->env;
+                             struct sd_calls *calls, const struct sd_peer *peer,
+                             int error) {
+  struct sd_handle *handle = &endpoint->handle;
+  napi_env env = handle->owner->env;
   char code[64], where[SD_HOST_MAX + 8] = "", why[96] = "", text[256];
   napi_value string, on_recv;
   uv_err_name_r(error, code, sizeof code);
@@ -2725,11 +2886,12 @@ static bool sd_deliver_error(struct sd_endpoint *endpoint,
   else if (peer)
     snprintf(why, sizeof why, ": no memory for the message");
   snprintf(text, sizeof text, "recv %s%s%s", code, where, why);
-  return napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &string) ==
+  return sd_batch_flush(handle, calls) &&
+         napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &string) ==
              napi_ok &&
          napi_get_reference_value(env, endpoint->on_recv, &on_recv) ==
              napi_ok &&
-         on_recv && sd_call(&endpoint->handle, on_recv, 1, &string);
+         on_recv && sd_call(handle, on_recv, 1, &string);
 }
 
 /* Returns the peer that holds most memory for a half-arrived message, if that
@@ -2751,17 +2913,21 @@ static struct sd_peer *sd_largest_partial(const struct sd_endpoint *endpoint,
  * used up, those lose their message that hold most of it, so that a few which
  * never finish theirs cannot keep the others from theirs. Returns 0 or an
  * error, and in `go_on` whether to go on with the drain. */
-static int sd_peer_append(struct sd_endpoint *endpoint, struct sd_peer *peer,
-                          const char *data, size_t size, bool *go_on) {
+static int sd_peer_append(struct sd_endpoint *endpoint, struct sd_calls *calls,
+                          struct sd_peer *peer, const char *data, size_t size,
+                          bool *go_on) {
   struct sd_assembly *assembly = &endpoint->assembly;
+  char *aside = endpoint->handle.owner->aside;
   struct sd_peer *other;
   int error = sd_partial_append(assembly, &peer->partial, data, size);
+  if (error == -ENOBUFS) /* JavaScript may take the slab away */
+    memcpy(aside, data, size);
   while (error == -ENOBUFS && *go_on &&
          (other = sd_largest_partial(endpoint, peer))) {
     sd_partial_drop(assembly, &other->partial);
     other->skipping = true;
-    error = sd_partial_append(assembly, &peer->partial, data, size);
-    *go_on = sd_deliver_error(endpoint, other, -ENOBUFS);
+    error = sd_partial_append(assembly, &peer->partial, aside, size);
+    *go_on = sd_deliver_error(endpoint, calls, other, -ENOBUFS);
   }
   return error;
 }
@@ -2771,28 +2937,24 @@ static int sd_peer_append(struct sd_endpoint *endpoint, struct sd_peer *peer,
 static bool sd_on_piece(struct sd_endpoint *endpoint, struct sd_calls *calls,
                         struct sd_peer *peer, const char *data, size_t size,
                         bool last) {
-  struct sd_env *owner = endpoint->handle.owner;
-  napi_value whole;
   bool go_on = true;
   int error = 0;
   if (!peer->skipping) {
-    error = sd_peer_append(endpoint, peer, data, size, &go_on);
-    if (error == 0 && last && go_on) {
-      whole = sd_batch_add_whole(owner, &peer->partial, peer->name,
-                                 (uint32_t)peer->own.port, true);
-      error = whole ? 0 : -ENOBUFS;
-      go_on = !whole || sd_batch_flush(&endpoint->handle, calls, whole);
-    }
+    error = sd_peer_append(endpoint, calls, peer, data, size, &go_on);
+    if (error == 0 && last &&
+        !sd_batch_add_whole(endpoint->handle.owner, &peer->partial, peer->name,
+                            (uint32_t)peer->own.port, true))
+      error = -ENOBUFS;
     if (error < 0 || last)
       sd_partial_drop(&endpoint->assembly, &peer->partial);
     if (error < 0 && go_on)
-      go_on = sd_deliver_error(endpoint, peer, error);
+      go_on = sd_deliver_error(endpoint, calls, peer, error);
   }
   peer->skipping = !last && (peer->skipping || error < 0);
   return go_on;
 }
 
-/* What stands at `data` in the slab has just been received. */
+/* What stands at `data` has just been received. */
 static bool sd_on_data(struct sd_endpoint *endpoint, struct sd_calls *calls,
                        const struct sd_received *received, const char *data,
                        size_t size) {
@@ -2801,18 +2963,16 @@ static bool sd_on_data(struct sd_endpoint *endpoint, struct sd_calls *calls,
   bool last = received->flags & MSG_EOR, go_on = true;
   struct sd_peer *peer =
       sd_peer_get(endpoint, received->info.rcv_assoc_id, &received->from);
-  bool short_one = peer && last && !peer->partial.data && !peer->skipping &&
-                   size <= endpoint->assembly.max;
-  if (short_one)
-    sd_batch_add(owner, size, peer->name, (uint32_t)peer->own.port, true);
-  if (!short_one)
-    go_on = sd_batch_flush_before(handle, calls, &data, size);
-  else if (peer->gone || sd_batch_full(owner))
-    go_on = sd_batch_flush(handle, calls, NULL);
   if (!peer)
-    return go_on && sd_deliver_error(endpoint, NULL, -ENOBUFS);
-  if (!short_one && go_on)
+    return sd_deliver_error(endpoint, calls, NULL, -ENOBUFS);
+  if (last && !peer->partial.data && !peer->skipping &&
+      size <= endpoint->assembly.max)
+    sd_batch_add(owner, size, peer->name, peer->name, (uint32_t)peer->own.port,
+                 true);
+  else
     go_on = sd_on_piece(endpoint, calls, peer, data, size, last);
+  if (go_on && (peer->gone || sd_batch_full(owner)))
+    go_on = sd_batch_flush(handle, calls);
   if (last && peer->gone)
     sd_peer_remove(endpoint, peer);
   return go_on;
@@ -2824,7 +2984,7 @@ static bool sd_endpoint_on_received(struct sd_endpoint *endpoint,
                                     const struct sd_received *received,
                                     ssize_t n) {
   struct sd_handle *handle = &endpoint->handle;
-  const char *data = handle->owner->slab + handle->owner->used;
+  const char *data = handle->owner->received;
   size_t size = n > 0 ? (size_t)n : 0;
   if (n >= 0 && !(received->flags & MSG_NOTIFICATION))
     return sd_on_data(endpoint, calls, received, data, size);
@@ -2835,7 +2995,7 @@ static bool sd_endpoint_on_received(struct sd_endpoint *endpoint,
                                        size);
   sd_handle_arm(handle, handle->armed & ~UV_READABLE);
   sd_handle_start_timer(handle, SD_BACKOFF_MS);
-  sd_deliver_error(endpoint, NULL, (int)n);
+  sd_deliver_error(endpoint, calls, NULL, (int)n);
   return false;
 }
 
@@ -2859,7 +3019,7 @@ static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
   }
   sd_drain_found(handle, budget, i);
   if (go_on)
-    sd_batch_flush(handle, &calls, NULL);
+    sd_batch_flush(handle, &calls);
   sd_calls_end(handle, &calls);
   handle->owner->draining = NULL;
   if (handle->state == SD_FLUSHING)
@@ -3854,37 +4014,30 @@ static bool sd_socket_on_notification(struct sd_socket *socket,
   return sd_emit(handle, "notification", 1, &raw);
 }
 
-/* What stands at `data` in the slab has just been received. */
+/* What stands at `data` has just been received. */
 static bool sd_socket_on_data(struct sd_socket *socket, struct sd_calls *calls,
                               const struct sd_received *received,
                               const char *data, size_t size) {
   struct sd_handle *handle = &socket->handle;
   struct sd_env *owner = handle->owner;
-  bool last = received->flags & MSG_EOR, go_on;
-  uint32_t ppid = ntohl(received->info.rcv_ppid);
+  bool last = received->flags & MSG_EOR;
+  uint32_t sid = received->info.rcv_sid, ppid = ntohl(received->info.rcv_ppid);
   bool unordered = received->info.rcv_flags & SCTP_UNORDERED;
-  napi_value whole;
-  int error;
+  int error = 0;
   if (last && !socket->partial.data && size <= socket->assembly.max) {
-    sd_batch_add(owner, size, received->info.rcv_sid, ppid, unordered);
-    return (!sd_batch_full(owner) &&
-            owner->used - owner->first < socket->batch_max) ||
-           sd_batch_flush(handle, calls, NULL);
+    sd_batch_add(owner, size, 0, sid, ppid, unordered);
+  } else {
+    error = sd_partial_append(&socket->assembly, &socket->partial, data, size);
+    if (error == 0 && last) {
+      if (!sd_batch_add_whole(owner, &socket->partial, sid, ppid, unordered))
+        error = -ENOBUFS;
+      sd_partial_drop(&socket->assembly, &socket->partial);
+    }
   }
-  if (!sd_batch_flush_before(handle, calls, &data, size))
-    return false;
-  error = sd_partial_append(&socket->assembly, &socket->partial, data, size);
   if (error < 0)
-    return sd_socket_end(socket, error);
-  if (!last)
-    return true;
-  whole = sd_batch_add_whole(owner, &socket->partial, received->info.rcv_sid,
-                             ppid, unordered);
-  if (!whole)
-    return sd_socket_end(socket, -ENOBUFS);
-  go_on = sd_batch_flush(handle, calls, whole);
-  sd_partial_drop(&socket->assembly, &socket->partial);
-  return go_on;
+    return sd_batch_flush(handle, calls) && sd_socket_end(socket, error);
+  return (!sd_batch_full(owner) && owner->bytes < socket->batch_max) ||
+         sd_batch_flush(handle, calls);
 }
 
 /* recvmsg() gave no message. An ended association gives its error once, to
@@ -3923,7 +4076,7 @@ static bool sd_socket_on_received(struct sd_socket *socket,
                                   const struct sd_received *received,
                                   ssize_t n) {
   struct sd_env *owner = socket->handle.owner;
-  const char *data = owner->slab + owner->used;
+  const char *data = owner->received;
   size_t size = n > 0 ? (size_t)n : 0;
   if (n > 0 && !(received->flags & MSG_NOTIFICATION))
     return sd_socket_on_data(socket, calls, received, data, size);
@@ -3953,7 +4106,7 @@ static void sd_socket_receive(struct sd_socket *socket) {
   }
   sd_drain_found(handle, budget, found);
   if (go_on)
-    sd_batch_flush(handle, &calls, NULL);
+    sd_batch_flush(handle, &calls);
   sd_calls_end(handle, &calls);
   handle->owner->draining = NULL;
   sd_socket_go_on(socket);
@@ -5067,12 +5220,14 @@ static napi_status sd_compile_deliver(napi_env env, struct sd_env *owner) {
                                         &memory)) == napi_ok &&
       (status = napi_create_typedarray(env, napi_uint32_array, words, memory, 0,
                                        &argv[0])) == napi_ok &&
-      (status = napi_create_uint32(env, SD_KEEPS, &argv[1])) == napi_ok &&
+      (status = napi_create_uint32(env, SD_SLOTS, &argv[1])) == napi_ok &&
       (status = napi_call_function(env, compiled, compiled, 2, argv,
                                    &functions)) == napi_ok &&
       (status = sd_keep_function(env, functions, "use", &owner->use)) ==
           napi_ok &&
       (status = sd_keep_function(env, functions, "bind", &owner->bind)) ==
+          napi_ok &&
+      (status = sd_keep_function(env, functions, "blocks", &owner->blocks)) ==
           napi_ok)
     status = sd_keep_function(env, functions, "deliver", &owner->deliver);
   owner->batch = data; /* which these functions keep */

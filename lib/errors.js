@@ -54,6 +54,27 @@ exports.invalidAddress = (value) =>
     'ERR_INVALID_IP_ADDRESS',
   );
 
+exports.invalidFamily = (family, host, port) =>
+  Object.assign(
+    withCode(
+      new RangeError(`Invalid address family: ${family} ${host}:${port}`),
+      'ERR_INVALID_ADDRESS_FAMILY',
+    ),
+    { host, port },
+  );
+
+exports.missingPort = () =>
+  withCode(
+    new TypeError('The "options.port" argument must be specified'),
+    'ERR_MISSING_ARGS',
+  );
+
+exports.closedBeforeConnection = () =>
+  withCode(
+    new Error('Socket closed before the connection was established'),
+    'ERR_SOCKET_CLOSED_BEFORE_CONNECTION',
+  );
+
 exports.alreadyListening = () =>
   withCode(
     new Error('Listen method has been called more than once without closing.'),
@@ -68,9 +89,6 @@ exports.destroyed = () =>
     new Error('Cannot call write after a stream was destroyed'),
     'ERR_STREAM_DESTROYED',
   );
-
-exports.writeAfterEnd = () =>
-  withCode(new Error('write after end'), 'ERR_STREAM_WRITE_AFTER_END');
 
 exports.closed = () =>
   withCode(new Error('Socket is closed'), 'ERR_SOCKET_CLOSED');
@@ -88,7 +106,7 @@ exports.noStream = (sid, streams) =>
 
 exports.unknownEncoding = (encoding) =>
   withCode(
-    new TypeError(`Unknown encoding: ${encoding}`),
+    new TypeError(`Unknown encoding: ${String(encoding)}`),
     'ERR_UNKNOWN_ENCODING',
   );
 

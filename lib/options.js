@@ -131,7 +131,7 @@ const NAMES = [
  * have getters.
  */
 function read(options) {
-  const result = {};
+  const result = { __proto__: null };
   for (const name of NAMES) {
     const value = options[name];
     if (value !== undefined) result[name] = value;

@@ -4,12 +4,16 @@ const { Buffer } = require('node:buffer'); // the global one is a getter
 const dns = require('node:dns');
 const { isIP } = require('node:net');
 const { addAbortSignal, Duplex } = require('node:stream');
+const { StringDecoder } = require('node:string_decoder');
 const binding = require('./binding');
 const {
   closed,
+  closedBeforeConnection,
   destroyed,
   invalidAddress,
+  invalidFamily,
   invalidType,
+  missingPort,
   noStream,
   notFound,
   outOfRange,
@@ -70,6 +74,7 @@ function elements(messages) {
 class Socket extends Duplex {
   connecting = false;
   timeout = undefined;
+  server = null;
   bytesRead = 0;
   bytesWritten = 0;
 
@@ -135,6 +140,7 @@ class Socket extends Duplex {
   }
 
   static connect(options, callback) {
+    if (options.port === undefined) throw missingPort();
     const set = settings(options);
     const host = string(options.host, 'options.host') || undefined;
     const remotes =
@@ -144,11 +150,15 @@ class Socket extends Duplex {
     const target = {
       host: host ?? 'localhost',
       port: validPort(options.port, 'options.port'),
-      locals: addresses(options, 'localAddress', 'localAddresses'),
+      locals: addresses(
+        { ...options, localAddress: options.localAddress || undefined },
+        'localAddress',
+        'localAddresses',
+      ),
       localPort: validPort(options.localPort ?? 0, 'options.localPort'),
       lookup: func(options.lookup, 'options.lookup') ?? dns.lookup,
       family: options.family ?? 0,
-      hints: options.hints ?? 0,
+      hints: options.hints ?? (options.family ? 0 : dns.ADDRCONFIG),
     };
     const socket = new Socket(set);
     if (options.signal) addAbortSignal(options.signal, socket);
@@ -176,13 +186,13 @@ class Socket extends Duplex {
       const all = Array.isArray(found)
         ? found
         : [{ address: found, family: foundFamily }];
-      const valid = error ? [] : all.filter(({ address }) => isIP(address));
+      const valid = error ? [] : all.filter(isAddress);
       const failure =
         error ??
         (all.length === 0 ? notFound(host) : null) ??
-        (valid.length === 0 ? invalidAddress(all[0].address) : null);
+        (valid.length === 0 ? notAnAddress(all[0], host, target.port) : null);
       if (failure) {
-        this.destroy(failure);
+        process.nextTick(() => this.destroy(failure));
         this.emit('lookup', failure, undefined, undefined, host);
         return;
       }
@@ -327,9 +337,8 @@ class Socket extends Duplex {
   }
 
   /** Each message becomes a text of its own. */
-  setEncoding(encoding = 'utf8') {
-    checkEncoding(encoding);
-    this.#encoding = encoding;
+  setEncoding(encoding) {
+    this.#encoding = new StringDecoder(encoding).encoding; // checked, and as usual
     return this;
   }
 
@@ -580,6 +589,9 @@ class Socket extends Duplex {
   // ---------------------------------------------------------------- ending
 
   _destroy(error, callback) {
+    const failure = this.connecting
+      ? closedBeforeConnection()
+      : (error ?? destroyed());
     this.connecting = false;
     clearTimeout(this.#timer);
     clearTimeout(this.#retryTimer);
@@ -587,7 +599,7 @@ class Socket extends Duplex {
     this.#closeHandle(!this.writableFinished && !this.#over);
     callback(error);
     // What listeners and callbacks throw must not keep the rest from happening.
-    process.nextTick(() => this.#sent(error ?? destroyed()));
+    process.nextTick(() => this.#sent(failure));
     process.nextTick(() => this.emit('close', Boolean(error)));
     this.#onDestroy?.();
   }
@@ -804,6 +816,13 @@ class Socket extends Duplex {
     }
   }
 }
+
+/** Whether a lookup has given an address. */
+const isAddress = ({ address, family }) =>
+  isIP(address) !== 0 && (family === 4 || family === 6);
+
+const notAnAddress = ({ address, family }, host, port) =>
+  isIP(address) ? invalidFamily(family, host, port) : invalidAddress(address);
 
 /** Text and bytes as a Buffer of the same memory; anything else as it is. */
 function toBuffer(data, encoding) {

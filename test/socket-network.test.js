@@ -242,3 +242,46 @@ test('the old socket sends nothing to the peer that has restarted', async (t) =>
   assert.equal(String(answer), 'fresh\n');
   assert.deepEqual(failed, ['ECONNRESET']);
 });
+
+test('a listener of SCTP_RESTART that destroys the old socket does not cost the new one', async (t) => {
+  const sockets = [];
+  const server = await t.listen(quick, (peer) => {
+    peer.on('error', () => {});
+    peer.on('notification', ({ interpreted }) => {
+      if (/SCTP_RESTART/.test(interpreted)) peer.destroy();
+    });
+    sockets.push(peer.resume());
+  });
+  const second = await restart(t, server, sockets);
+  sockets[1].write('fresh');
+  const [answer] = await once(second.stdout, 'data');
+  assert.equal(String(answer), 'fresh\n');
+  assert.equal(sockets[0].destroyed, true);
+});
+
+test('a full socket that is written to learns first that its peer has restarted', async (t) => {
+  const sockets = [];
+  const server = await t.listen({ ...quick, highWaterMark: 1 }, (peer) => {
+    peer.on('error', () => {});
+    sockets.push(peer);
+    if (sockets.length === 1) peer.pause();
+    else peer.resume();
+  });
+  const { port } = server.address();
+  const first = client(t, { port, text: 'unread' });
+  await until(() => sockets[0]?.readableLength === 1);
+  const [old] = sockets;
+  const { remotePort, localPort } = old;
+  await vanish(first);
+  const second = client(t, { port, localPort: remotePort, text: 'second' });
+  await until(() => association(localPort, remotePort)?.unread > 0);
+  const failed = new Promise((resolve) => old.write('stale', resolve));
+  await until(() => sockets[1]?.bytesRead > 0);
+  sockets[1].write('fresh');
+  const [answer] = await once(second.stdout, 'data');
+  assert.equal(String(answer), 'fresh\n');
+  const end = ending(old);
+  assert.equal(String((await messages(old, 1))[0]), 'unread');
+  assert.equal((await failed).code, 'ECONNRESET');
+  assert.deepEqual(await end, ['ECONNRESET', 'close']);
+});

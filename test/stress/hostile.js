@@ -241,7 +241,7 @@ function hookIn() {
 /** Properties that errors and other results of the addon have. */
 const results = [
   ...['code', 'errno', 'syscall', 'address', 'port', 'family', 'reason'],
-  ...['type', 'parsed', 'sac_state', 'state', 'primary', 'initial', '0'],
+  ...['type', 'parsed', 'sac_state', 'state', 'primary', 'initial'],
 ];
 
 /** Calls `body` while Object.prototype has a setter for each of them. */

@@ -94,18 +94,39 @@ socket.on('notification', (notification: Notification) => {
   console.log(notification.raw.length, notification.interpreted.length);
 });
 socket.on('error', (error) => console.log(error.code, error.reason?.length));
-// @ts-expect-error there is no such event
-socket.on('datagram', () => {});
+socket.on('an event of my own', (anything) => console.log(anything));
+for (const add of ['addListener', 'off', 'prependListener'] as const) {
+  socket[add]('data', (data) => console.log(data.sid));
+  server[add]('connection', (peer) => peer.destroy());
+  // @ts-expect-error a message is no number
+  socket[add]('data', (data: number) => console.log(data));
+}
 
 async function read() {
   for await (const message of socket) console.log(message.sid);
 }
 const status = socket.status();
 const out: number | undefined = status?.numberOfOutgoingStreams;
+const shut: boolean = status?.stateName === 'SCTP_SHUTDOWN_SENT';
+// @ts-expect-error there is no such state
+const typo: boolean = status?.stateName === 'SCTP_SHUT_DOWN';
+// @ts-expect-error nor is there such a number
+const none: boolean = status?.state === 9;
 const cwnd: number | undefined = status?.primary.cwnd;
 const names: string[] = [...socket.localAddresses, ...socket.remoteAddresses];
 socket.setTimeout(100).setNoDelay().setKeepAlive(true, 100).ref().unref();
 socket.destroy().resetAndDestroy();
-console.log(bound, addresses, read, out, cwnd, names, socket.readyState);
+console.log(
+  bound,
+  addresses,
+  read,
+  out,
+  shut,
+  typo,
+  none,
+  cwnd,
+  names,
+  socket.readyState,
+);
 // @ts-expect-error there is no such constant
 console.log(constants.SCTP_NOTHING);
