@@ -7,6 +7,7 @@ const path = require('node:path');
 const test = require('node:test');
 
 const withSctp = path.resolve(__dirname, '../../scripts/with-sctp');
+const guestImage = path.resolve(__dirname, '../../scripts/guest-image');
 
 function start(...args) {
   const child = spawn(withSctp, args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -73,4 +74,16 @@ test('without a command it says so', () => {
   const { status, stderr } = spawnSync(withSctp, { encoding: 'utf8' });
   assert.equal(stderr, 'with-sctp: no command given\n');
   assert.equal(status, 125);
+});
+
+test('a kernel that cannot be the name of a suite is refused', () => {
+  const { status, stderr } = spawnSync(guestImage, {
+    encoding: 'utf8',
+    env: { ...process.env, SCTP_KERNEL: '../bookworm' },
+  });
+  assert.equal(
+    stderr,
+    'guest-image: SCTP_KERNEL names no suite: ../bookworm\n',
+  );
+  assert.equal(status, 1);
 });
