@@ -9,6 +9,10 @@ const nodeTest = require('node:test');
 const { setTimeout: wait } = require('node:timers/promises');
 const { connect, createServer, open } = require('..');
 
+/** Also for the processes that tests start. See scripts/test. */
+process.env.PYTHON ??= 'python3';
+const { PYTHON } = process.env;
+
 /**
  * The most that one message can have: what Linux grants as SO_SNDBUF. Network
  * namespaces do not show it, so it is handed on to them.
@@ -248,7 +252,7 @@ function runScript(source, { nodeArgs = [], cwd } = {}) {
 
 /** Runs Python, whose sockets can do to a peer what ours never do. */
 async function runPython(source, ...args) {
-  const result = await finish('python3', ['-c', source, ...args.map(String)]);
+  const result = await finish(PYTHON, ['-c', source, ...args.map(String)]);
   assert.equal(result.stderr, '');
   return result.stdout;
 }
@@ -305,6 +309,7 @@ function association(localPort, remotePort) {
 }
 
 module.exports = {
+  PYTHON,
   abortingPeer,
   association,
   associations,

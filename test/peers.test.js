@@ -5,6 +5,7 @@ const { spawnSync } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const {
+  PYTHON,
   abortingPeer,
   association,
   associations,
@@ -515,7 +516,7 @@ sys.stdin.readline()
 abort(s, address, b'')
 `;
   const start = (own) =>
-    t.spawn('python3', ['-c', source, port, own].map(String), 'pipe');
+    t.spawn(PYTHON, ['-c', source, port, own].map(String), 'pipe');
   const first = start(0);
   const [own] = await once(first.stdout, 'data');
   await until(() => text === 'hello ');

@@ -279,7 +279,7 @@ test('backlog bounds those that wait to be accepted', async () => {
       const { port } = server.address();
       // Blocks the loop, so that nobody is accepted meanwhile.
       const { status, stdout } = require('node:child_process').spawnSync(
-        'python3', ['-c', \`
+        process.env.PYTHON, ['-c', \`
 import socket
 results = []
 sockets = []
@@ -319,7 +319,7 @@ test('a client that was gone before it was accepted is one connection that ends'
           server.close();
         });
       }).listen(0, '127.0.0.1', () => {
-        require('node:child_process').spawnSync('python3', ['-c', \`
+        require('node:child_process').spawnSync(process.env.PYTHON, ['-c', \`
 import socket, struct
 s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132)
 s.connect(('127.0.0.1', \${server.address().port}))

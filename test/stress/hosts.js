@@ -4,7 +4,7 @@ const assert = require('node:assert/strict');
 const { spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const readline = require('node:readline');
-const { enterOwnNetwork, run } = require('../helpers');
+const { PYTHON, enterOwnNetwork, run } = require('../helpers');
 
 const HERE = '10.9.1.1';
 const THERE = '10.9.1.2';
@@ -52,7 +52,7 @@ function twoHosts(file) {
     both((dev) => `ip link set ${dev} mtu ${bytes} gso_max_size ${bytes}`);
   mtu(1500);
   both((dev) => `ip link set ${dev} up`);
-  const python = ['python3', '-c', checksums];
+  const python = [PYTHON, '-c', checksums];
   for (const [program, ...args] of [
     [...python, 'here'],
     [...enter, ...python, 'there'],

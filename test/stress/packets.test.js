@@ -6,7 +6,7 @@ const { once } = require('node:events');
 const path = require('node:path');
 const { after } = require('node:test');
 const { connect, createServer, open } = require('../..');
-const { enterOwnNetwork, run, test } = require('../helpers');
+const { PYTHON, enterOwnNetwork, run, test } = require('../helpers');
 const report = require('./table');
 const {
   Ledger,
@@ -48,7 +48,7 @@ after(report.print);
 async function attack(seed, ports, total) {
   const halves = [2 * seed, 2 * seed + 1].map(async (number) => {
     const child = spawn(
-      'python3',
+      PYTHON,
       [
         path.join(__dirname, 'packets.py'),
         ...[number, PACKETS / 2, HOST].map(String),

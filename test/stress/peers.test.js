@@ -3,7 +3,13 @@
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const { setTimeout: wait } = require('node:timers/promises');
-const { association, associations, ending, run } = require('../helpers');
+const {
+  PYTHON,
+  association,
+  associations,
+  ending,
+  run,
+} = require('../helpers');
 const { HERE, THERE, twoHosts } = require('./hosts');
 const { scenario, until } = require('./report');
 const { deliver, drained, payload, quick } = require('./traffic');
@@ -84,7 +90,7 @@ for line in sys.stdin:
 `;
 
 const started = [];
-const python = hosts.startThere('python3', ['-c', prelude], (line) => {
+const python = hosts.startThere(PYTHON, ['-c', prelude], (line) => {
   const [id, kind, ...rest] = line.split(' ');
   const peer = started[Number(id)];
   if (kind === 'pid') peer.pid = Number(rest[0]);
