@@ -16,7 +16,7 @@
 
 const fs = require('node:fs');
 
-const SLICES = 10;
+const SLICES = 50;
 
 const options = { size: 64, burst: 64, peers: 1, warmup: 0 };
 
@@ -34,26 +34,32 @@ function processTime() {
   return (user + system) * 1000;
 }
 
+const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
+
 /**
- * Counts to where measuring starts, and in slices to its end. The median of the
- * slices leaves out what happens once, as the compiling of JavaScript.
+ * Counts to where measuring starts, and in slices to its end. The mean has all
+ * in it, garbage collections too, which the median of the slices leaves out.
  */
 function measure(now) {
   const { warmup, count } = options;
   const slices = [];
   let done = 0;
   let limit = warmup;
-  let from = 0;
+  let from = 0; // of the present slice
   let start = 0;
+  let first; // of the first one
   return (more) => {
     done += more;
     if (done < limit) return;
     const time = now();
-    if (start > 0) slices.push((time - start) / (done - from));
+    if (first) slices.push((time - start) / (done - from));
+    first ??= { time, done };
     from = done;
     start = time;
     limit = done + count / SLICES;
-    if (slices.length === SLICES) finish({ slices });
+    if (slices.length < SLICES) return;
+    const mean = (time - first.time) / (done - first.done);
+    finish({ mean, median: median(slices) });
   };
 }
 
@@ -175,6 +181,68 @@ function fan({ hub, trySend }) {
   print({ port: handle.address().port });
 }
 
+/** Prints where it would receive, and never does. */
+function stopped({ listen }) {
+  listen(
+    () => {},
+    (port) => {
+      print({ port });
+      process.kill(process.pid, 'SIGSTOP');
+    },
+  );
+}
+
+/**
+ * The price of the call alone: of messages that a peer receives, or that are
+ * refused since the peer, which has stopped, may hold no more.
+ */
+function calls({ listen, connect }) {
+  const { size, burst, batch, port: stoppedPort } = options;
+  const message = Buffer.alloc(size);
+  const messages = [message];
+  const done = measure(() => spent);
+  let spent = 0;
+  let arrived = 0;
+  let next;
+
+  const call = ({ send, sendMany }) =>
+    batch ? sendMany(messages) > 0 : send(message);
+
+  function round(sender) {
+    const start = wallTime();
+    for (let i = 0; i < burst; i++) {
+      if (call(sender) === Boolean(stoppedPort)) {
+        throw new Error('not what is to be measured');
+      }
+    }
+    spent += wallTime() - start;
+    done(burst);
+  }
+
+  function onReady(sender) {
+    if (stoppedPort) while (call(sender));
+    next = () => {
+      arrived = 0;
+      round(sender);
+      if (stoppedPort) setImmediate(next);
+    };
+    next();
+  }
+
+  const onMessage = () => {
+    if (++arrived === burst) setImmediate(next);
+  };
+  const reach = (port) =>
+    connect(
+      port,
+      () => {},
+      onReady,
+      () => {},
+    );
+  if (stoppedPort) reach(stoppedPort);
+  else listen(onMessage, reach);
+}
+
 /** Ends each connection as soon as it is there. */
 function disconnect({ serve }) {
   serve(
@@ -270,6 +338,8 @@ const roles = {
   oneway,
   ping,
   pong,
+  stopped,
+  calls,
   fan,
   disconnect,
   connects,

@@ -29,43 +29,55 @@ const programs = {
   net: { label: 'node:net (TCP)', driver: 'net' },
 };
 
-const SIZES = [64, 256, 1024, 16384, 65536];
+const SIZES = [64, 256, 1024, 4096, 8192, 16384, 65536];
 
 /**
- * Enough for V8 to have compiled what is measured. Of long messages, no more at
- * once than the buffers hold: 416 KiB by default.
+ * Enough for V8 to have compiled what is measured, and for its garbage
+ * collections to be in the mean. Of long messages, no more at once than the
+ * smallest buffers hold that a kernel grants by default.
  */
-const rounds = (size) => {
-  if (size > 16384) return { burst: 2, warmup: 3000, count: 1000 };
-  if (size > 1024) return { burst: 8, warmup: 10000, count: 3000 };
-  return { burst: 64, warmup: 60000, count: 20000 };
+const lengths = (size) => {
+  if (size > 16384) return { burst: 2, warmup: 5000, count: 5000 };
+  if (size > 1024) return { burst: 8, warmup: 40000, count: 25000 };
+  return { burst: 64, warmup: 150000, count: 100000 };
 };
+
+/** Time has noise: programs take turns, and each is measured that often. */
+const ROUNDS = COUNTED ? 1 : 5;
 
 const scenarios = {
   oneway: () =>
     SIZES.flatMap((size) =>
       ['floor', 'open', 'bundled', 'batch', 'floor1', 'stream', 'corked', 'net']
         .filter((name) => size <= 1024 || !/bundled|batch|corked/.test(name))
-        .map((name) => oneway(name, { size, ...rounds(size) })),
+        .map((name) => oneway(name, { size, ...lengths(size) })),
     ),
   dgram: () =>
     [64, 256, 1024].flatMap((size) =>
       ['dgram', 'open', 'batch'].map((name) =>
-        oneway(name, { size, ...rounds(size), burst: 32 }),
+        oneway(name, { size, ...lengths(size), burst: 32 }),
       ),
     ),
   associations: () =>
     ['floor1', 'stream', 'net'].flatMap((name) =>
       [1, 100].map((peers) =>
-        oneway(name, { size: 64, peers, warmup: 60000, count: 10000 }),
+        oneway(name, { size: 64, peers, warmup: 150000, count: 50000 }),
       ),
     ),
   pingpong: () =>
     [64, 1024, 16384].flatMap((size) =>
       ['floor', 'open', 'dgram', 'floor1', 'stream', 'net'].map((name) =>
-        pair(name, 'pong', 'ping', { size, warmup: 8000, count: 8000 }),
+        pair(name, 'pong', 'ping', { size, warmup: 20000, count: 20000 }),
       ),
     ),
+  refused: () =>
+    ['open', 'batch'].flatMap((name) => {
+      const set = { size: 64, burst: 64, warmup: 150000, count: 100000 };
+      return [
+        { name, set, run: () => result(start(name, 'calls', set)) },
+        pair(name, 'stopped', 'calls', { ...set, refused: 1 }),
+      ];
+    }),
   fanout: () => fans({ size: 64 }),
   fanin: () => fans({ size: 64, fanIn: 1 }),
   connect: () =>
@@ -103,7 +115,7 @@ const pair = (name, server, client, set) => ({
     const first = start(name, server, set);
     const { port } = await line(first);
     const measured = await result(start(name, client, { ...set, port }));
-    first.kill();
+    first.kill('SIGKILL');
     return measured;
   },
 });
@@ -178,12 +190,22 @@ function line(child) {
   });
 }
 
-const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
-
 async function result(child) {
-  const { slices, ...rest } = (await line(child)) ?? {};
+  const measured = (await line(child)) ?? {};
   child.kill();
-  return slices ? { ns: median(slices) } : rest;
+  return measured;
+}
+
+/** Of several rounds, the means and by how much they differ. */
+function combined(rounds) {
+  const [first] = rounds;
+  if (rounds.length === 1 || first?.mean === undefined) return first;
+  const average = (name) =>
+    rounds.reduce((sum, round) => sum + round[name], 0) / rounds.length;
+  const means = rounds.map(({ mean }) => mean);
+  const mean = average('mean');
+  const spread = (Math.max(...means) - Math.min(...means)) / mean;
+  return { mean, median: average('median') || undefined, spread };
 }
 
 // ------------------------------------------------------------------- table
@@ -191,8 +213,9 @@ async function result(child) {
 const UNIT = COUNTED ? 'k instructions' : 'µs';
 const bytes = (n) => (n < 1024 ? `${n} B` : `${n / 1024} KiB`);
 
-function describe({ size, burst, peers, policy, what }) {
+function describe({ size, burst, peers, policy, what, refused }) {
   return [
+    refused && 'refused',
     what && `per ${what}`,
     size && bytes(size),
     burst && `bursts of ${burst}`,
@@ -203,8 +226,11 @@ function describe({ size, burst, peers, policy, what }) {
     .join(', ');
 }
 
-function value({ ns, rss, kernel, count }) {
-  if (ns !== undefined) return `${(ns / 1000).toFixed(1)} ${UNIT}`;
+const thousands = (ns) => (ns === undefined ? '' : (ns / 1000).toFixed(1));
+
+function value({ mean, spread, rss, kernel, count }) {
+  const around = spread === undefined ? '' : ` ±${(50 * spread).toFixed(0)} %`;
+  if (mean !== undefined) return `${thousands(mean)} ${UNIT}${around}`;
   if (count === undefined) return 'failed';
   const per = (total) => Math.round(total / count);
   return `${per(rss)} B, kernel ${per(kernel)} B`;
@@ -212,6 +238,10 @@ function value({ ns, rss, kernel, count }) {
 
 /** Of what does as little as can be, how much remains. */
 function ratio(row, rows) {
+  if (row.set.refused) {
+    const accepted = rows[rows.indexOf(row) - 1];
+    return (row.mean / accepted.mean).toFixed(2);
+  }
   const like = (other) =>
     JSON.stringify(other.set) === JSON.stringify(row.set) &&
     other.name ===
@@ -221,7 +251,9 @@ function ratio(row, rows) {
     rows.find(
       (other) => other.name === 'dgram' && other.set.size === row.set.size,
     );
-  return base && base !== row && row.ns ? (base.ns / row.ns).toFixed(2) : '';
+  return base && base !== row && row.mean
+    ? (base.mean / row.mean).toFixed(2)
+    : '';
 }
 
 function print(scenario, rows) {
@@ -229,9 +261,10 @@ function print(scenario, rows) {
     describe(row.set),
     programs[row.name].label,
     value(row),
+    thousands(row.median),
     ratio(row, rows),
   ]);
-  const head = [scenario, 'program', 'for each', 'ratio'];
+  const head = [scenario, 'program', 'mean', 'median', 'ratio'];
   const width = head.map((_, i) =>
     Math.max(...[head, ...cells].map((row) => row[i].length)),
   );
@@ -253,7 +286,9 @@ node:dgram:     connected, the system's buffers; more than 32 at once are droppe
 
 oneway, dgram, associations: both ends in one process, which sends a burst when
 the one before has arrived (associations: 64 messages). pingpong, connect: two processes. fanout, fanin: the CPU time of the process
-with the one endpoint. ratio: the time of plain C with the same socket (in "dgram":
+with the one endpoint. refused: of send() and of sendBatch() with one message, the
+call alone; the ratio there is that of a refused one to an accepted one. mean: of
+all, garbage collections included; median: of 50 slices. ratio: the time of plain C with the same socket (in "dgram":
 that of node:dgram) by the time of this one, so more is better.`;
 
 function commit() {
@@ -287,11 +322,15 @@ async function main(args) {
     counted: COUNTED,
   };
   for (const scenario of names.length ? names : Object.keys(scenarios)) {
+    const list = scenarios[scenario]();
+    const measured = list.map(() => []);
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const [i, { run }] of list.entries()) measured[i].push(await run());
+    }
     const rows = [];
-    for (const { name, set, run } of scenarios[scenario]()) {
-      const measured = await run();
-      if (!measured) continue;
-      const row = { scenario, name, set, ...measured };
+    for (const [i, { name, set }] of list.entries()) {
+      if (!measured[i][0]) continue;
+      const row = { scenario, name, set, ...combined(measured[i]) };
       rows.push(row);
       if (json) {
         console.log(JSON.stringify({ ...row, ...where, commit: commit() }));

@@ -112,9 +112,9 @@ test('nothing of a batch waits for a later message', async (t) => {
 
 test('a batch larger than the send buffer is cut, and what was taken arrives', async (t) => {
   for (const [count, size] of [
-    [2000, 40],
-    [400, 3000],
-    [100, 16000],
+    [SNDBUF / 512, 40], // each takes more of the buffer than 512 bytes
+    [Math.ceil(SNDBUF / 3000), 3000],
+    [Math.ceil(SNDBUF / 16000), 16000],
   ]) {
     const { sender, received, port } = await acquainted(t); // an empty buffer
     const list = numbered(count, size);
@@ -139,7 +139,7 @@ test('a message that is too long ends a batch, and those before it arrive', asyn
 
 test('sendBatch goes on in onDrain, and returns 0 where nothing fits', async (t) => {
   const { sender, received, port } = await acquainted(t);
-  const list = numbered(3000, 700);
+  const list = numbered(1200, SNDBUF / 400); // three times the buffer
   const drains = await sendInBatches(sender, list, port);
   await until(() => received.length === list.length);
   assert.ok(drains > 0);
@@ -396,8 +396,9 @@ test('nothing of a corked burst waits for a later message', async (t) => {
     [2, 20],
     [63, 20],
     [129, 20],
-    [1500, 900],
-    [60, 16000],
+    // What the buffer does not hold at once.
+    [1500, SNDBUF / 500],
+    [60, SNDBUF / 26],
   ]) {
     const list = numbered(count, size);
     const arrived = messages(peer, count);

@@ -203,6 +203,41 @@ function enterOwnNetwork(file) {
   process.exit(status ?? 1);
 }
 
+/**
+ * Holds back what is sent from a port of this network, after three quarters of
+ * the longest message: more than the receiver's window, so that its pieces are
+ * read before it is complete. What comes then waits until `release()`, or is
+ * lost with `lose()`; what comes after these passes.
+ */
+function holdBack(t, port) {
+  const burst = Math.floor((SNDBUF * 3) / 4);
+  // So slow that the rest would take half a minute.
+  const slow = Math.floor((8 * burst) / 100);
+  const tbf = (verb, rate) =>
+    run(
+      `tc qdisc ${verb} dev lo parent 1:3 handle 30: tbf rate ${rate}bit ` +
+        `burst ${burst}b limit ${4 * SNDBUF}b`,
+    );
+  run('tc qdisc add dev lo root handle 1: prio');
+  tbf('add', slow);
+  run(
+    'tc filter add dev lo parent 1: protocol ip prio 1 u32 ' +
+      `match ip sport ${port} 0xffff flowid 1:3`,
+  );
+  t.after(() => run('tc qdisc del dev lo root'));
+  return {
+    /** Resolves when all that may pass has been read at `to`. */
+    async halfArrived(to) {
+      await until(
+        () => !/tbf .* backlog 0b/s.test(run('tc -s qdisc show dev lo')),
+      );
+      await until(() => association(to, port).unread < SNDBUF / 8);
+    },
+    release: () => tbf('change', 1e10),
+    lose: () => run('tc qdisc replace dev lo parent 1:3 handle 31: pfifo'),
+  };
+}
+
 /** The kernel goes on, JavaScript does not. */
 const blockThread = (ms) =>
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
@@ -319,6 +354,7 @@ module.exports = {
   ending,
   enterOwnNetwork,
   finish,
+  holdBack,
   isFull,
   messages,
   open,

@@ -2,12 +2,14 @@
 
 const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
+const crypto = require('node:crypto');
 const path = require('node:path');
 const {
   SNDBUF,
   association,
   collector,
   enterOwnNetwork,
+  holdBack,
   run,
   sendAll,
   test,
@@ -20,23 +22,6 @@ run('ip link set lo mtu 1500 up');
 const tooLong = (port, recvMaxlen) =>
   `recv EMSGSIZE 127.0.0.1:${port}: the message is longer than recvMaxlen ` +
   `(${recvMaxlen} bytes)`;
-
-/** Lets what is sent from a port crawl; nothing else waits behind it. */
-function slowDown(t, port, rate) {
-  run('tc qdisc add dev lo root handle 1: prio');
-  run(`tc qdisc add dev lo parent 1:3 handle 30: netem rate ${rate}`);
-  run(
-    'tc filter add dev lo parent 1: protocol ip prio 1 u32 ' +
-      `match ip sport ${port} 0xffff flowid 1:3`,
-  );
-  t.after(() => run('tc qdisc del dev lo root'));
-}
-
-/** Until the first pieces of a long message have been read at `port`. */
-async function halfArrived(port, from) {
-  await until(() => association(port, from)?.unread > 100_000);
-  await until(() => association(port, from).unread < 50_000);
-}
 
 test('a message of exactly recvMaxlen bytes arrives', async (t) => {
   const { handle, received, port } = collector(t, { recvMaxlen: 1000 });
@@ -66,12 +51,15 @@ test('recvMaxlen 1 receives one byte and refuses two', async (t) => {
 });
 
 test('a long message that comes in pieces is one error string', async (t) => {
-  const recvMaxlen = 300_000;
+  const recvMaxlen = SNDBUF / 2;
   const { received, port } = collector(t, { recvMaxlen });
   const sender = t.open();
-  slowDown(t, sender.address().port, '20mbit');
+  const link = holdBack(t, sender.address().port);
   const messages = [Buffer.alloc(SNDBUF), Buffer.from('next')];
-  await sendAll(sender, messages, '127.0.0.1', port);
+  const sent = sendAll(sender, messages, '127.0.0.1', port);
+  await link.halfArrived(port);
+  link.release();
+  await sent;
   await until(() => received.length === 2);
   assert.equal(received[0], tooLong(sender.address().port, recvMaxlen));
   assert.equal(received[1][0].toString(), 'next');
@@ -80,12 +68,12 @@ test('a long message that comes in pieces is one error string', async (t) => {
 test('a message that comes in pieces across ticks is whole', async (t) => {
   const { received, port } = collector(t, { recvMaxlen: SNDBUF });
   const sender = t.open();
-  slowDown(t, sender.address().port, '512kbit');
-  const message = Buffer.alloc(SNDBUF);
-  for (let i = 0; i + 4 <= SNDBUF; i += 4) message.writeUInt32BE(i, i);
+  const link = holdBack(t, sender.address().port);
+  const message = crypto.randomBytes(SNDBUF);
   sender.send(message, '127.0.0.1', port);
-  await halfArrived(port, sender.address().port);
+  await link.halfArrived(port);
   assert.equal(received.length, 0);
+  link.release();
   await until(() => received.length === 1);
   assert.ok(received[0][0].equals(message));
 });
@@ -115,13 +103,14 @@ test('a sender that dies in the middle of a message leaves no trace of it', asyn
   await until(() => received.length === 1);
   const dying = received[0][2];
 
-  slowDown(t, dying, '256kbit');
+  const link = holdBack(t, dying);
   child.stdin.write('go');
-  await halfArrived(port, dying);
+  await link.halfArrived(port);
   handle.send(Buffer.from('unread'), '127.0.0.1', dying);
   await until(() => association(dying, port).unread > 0);
   assert.equal(received.length, 1);
   child.kill('SIGKILL');
+  link.lose(); // also the ABORT; whoever is there now sends another
   await until(() => !association(port, dying));
 
   const next = t.open(() => {}, { port: dying });
@@ -141,13 +130,14 @@ test("one peer's half-sent message does not hold back another peer", async (t) =
   quick.send(Buffer.from('first'), '127.0.0.1', port);
   await until(() => received.length === 1);
 
-  slowDown(t, slow.address().port, '512kbit');
+  const link = holdBack(t, slow.address().port);
   slow.send(Buffer.alloc(SNDBUF), '127.0.0.1', port);
-  await halfArrived(port, slow.address().port);
+  await link.halfArrived(port);
 
   quick.send(Buffer.from('second'), '127.0.0.1', port);
   await until(() => received.length === 2);
   assert.ok(received[1][0].equals(Buffer.from('second')));
+  link.release();
   await until(() => received.length === 3);
   assert.equal(received[2][0].length, SNDBUF);
 });

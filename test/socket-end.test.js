@@ -3,6 +3,7 @@
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const {
+  SNDBUF,
   abortingPeer,
   associations,
   ending,
@@ -18,6 +19,9 @@ enterOwnNetwork(__filename); // whose associations are those of these tests
 run('ip link set lo up');
 
 const graceful = ['end', 'close'];
+
+/** A hundred of them are more than the buffers of both sides hold. */
+const LONG = Buffer.alloc(SNDBUF / 40);
 
 test('end() ends both sides', async (t) => {
   const { client, peer } = await pair(t);
@@ -68,7 +72,7 @@ test('end() with data in flight both ways: what the kernel accepted arrives, the
   const codes = new Set();
   const write = () => {
     for (let i = 0; i < 400; i++) {
-      peer.write(Buffer.alloc(10_000), (error) => {
+      peer.write(LONG, (error) => {
         if (!error) accepted++;
         else {
           refused++;
@@ -165,7 +169,7 @@ test('resetAndDestroy() aborts also after end()', async (t) => {
   const { client, peer } = await pair(t);
   peer.pause();
   const end = ending(peer);
-  for (let i = 0; i < 100; i++) client.write(Buffer.alloc(10_000));
+  for (let i = 0; i < 100; i++) client.write(LONG);
   client.end();
   client.resetAndDestroy();
   assert.deepEqual(await Promise.all([end, peer.resume()]).then(([e]) => e), [
@@ -180,7 +184,7 @@ test('destroy() fails the writes that are waiting', async (t) => {
   peer.on('error', () => {});
   const results = [];
   for (let i = 0; i < 200; i++) {
-    client.write(Buffer.alloc(10_000), (error) => results.push(error?.code));
+    client.write(LONG, (error) => results.push(error?.code));
   }
   await until(() => results.length > 0);
   await new Promise((resolve) => setImmediate(resolve));
@@ -271,7 +275,7 @@ test('of what was written together, only what was not handed over fails with EPI
   client.pause();
   peer.cork();
   for (let i = 0; i < 400; i++) {
-    peer.write(Buffer.alloc(10_000), (error) => {
+    peer.write(LONG, (error) => {
       if (error) failed++;
       else sent++;
     });

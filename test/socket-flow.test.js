@@ -3,15 +3,22 @@
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const { pipeline } = require('node:stream/promises');
-const { associations, messages, pair, test, until } = require('./helpers');
+const {
+  SNDBUF,
+  associations,
+  messages,
+  pair,
+  test,
+  until,
+} = require('./helpers');
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test('a reader that stops makes write() return false, and memory stays flat on both sides', async (t) => {
-  const highWaterMark = 50_000;
+  const message = Buffer.alloc(SNDBUF / 80);
+  const highWaterMark = 10 * message.length;
   const { client, peer } = await pair(t, { highWaterMark }, { highWaterMark });
   peer.pause();
-  const message = Buffer.alloc(5000);
   let written = 0;
   let moves = true;
   while (moves) {
@@ -62,13 +69,13 @@ test('highWaterMark 0 works, one message at a time', async (t) => {
 
 test('a sender that overruns the kernel’s buffer loses nothing', async (t) => {
   const { client, peer } = await pair(t);
-  const count = 3000;
+  const count = 600; // of half a hundredth of the buffer on average
   let next = 0;
   peer.on('data', (data) => {
     assert.equal(data.readUInt32BE(), next++);
   });
   for (let i = 0; i < count; i++) {
-    const data = Buffer.alloc(4 + (i % 5000));
+    const data = Buffer.alloc(4 + ((i * 997) % (SNDBUF / 100)));
     data.writeUInt32BE(i);
     client.write(data);
   }
@@ -130,19 +137,23 @@ test('pipeline() copies into a socket and out of one', async (t) => {
 });
 
 test('a message with a time to live is dropped when it is not sent in time', async (t) => {
-  const { client, peer } = await pair(t, { highWaterMark: 1 });
+  const long = Buffer.alloc(SNDBUF / 4);
+  const { client, peer } = await pair(t, {
+    highWaterMark: 1,
+    maxMessageSize: long.length,
+  });
   peer.pause();
   const undelivered = [];
   client.on('notification', ({ type, parsed }) => {
     if (type === 'SCTP_SEND_FAILED_EVENT') undelivered.push(parsed);
   });
   // Fills the receiver's window, so that what follows stays here.
-  for (let i = 0; i < 10; i++) client.write(Buffer.alloc(100_000, 1));
+  for (let i = 0; i < 10; i++) client.write(long);
   await until(() => client.writableLength > 0);
   peer.resume();
   await messages(peer, 10);
   peer.pause();
-  for (let i = 0; i < 5; i++) client.write(Buffer.alloc(100_000, 2));
+  for (let i = 0; i < 5; i++) client.write(long);
   client.send(Buffer.from('short-lived'), { sid: 3, ppid: 77, ttl: 1 });
   await until(() => client.writableLength === 0);
   await new Promise((resolve) => setTimeout(resolve, 50));

@@ -27,22 +27,12 @@ function trySend(handle, data, host, port) {
   }
 }
 
-/** The same with many; how many were taken. */
-function trySendBatch(handle, list, host, port) {
-  try {
-    return handle.sendBatch(list, host, port);
-  } catch (error) {
-    if (isFull(error)) return 0;
-    throw error;
-  }
-}
-
 function connect(port, onMessage, onReady, onDrain) {
   const handle = open(HOST, 0, MAX, ([data]) => onMessage(data));
   handle.onDrain = onDrain;
   onReady({
     send: (data) => trySend(handle, data, HOST, port),
-    sendMany: (list) => trySendBatch(handle, list, HOST, port),
+    sendMany: (list) => handle.sendBatch(list, HOST, port),
   });
 }
 
