@@ -245,6 +245,7 @@ struct sd_env {
   napi_ref use;   /* the functions of sd_deliver_source */
   napi_ref deliver;
   napi_ref bind;
+  napi_ref throwing;
   napi_ref blocks;                           /* its array of blocks, by slot */
   _Alignas(max_align_t) char aside[SD_SLAB]; /* of sd_batch_flush_before() */
   char scratch[SD_SCRATCH];                  /* for what is thrown away */
@@ -927,7 +928,7 @@ static ssize_t sd_sys_send(int fd, const struct iovec *message,
                           .msg_iovlen = 1,
                           .msg_control = &control};
   ssize_t n;
-  if (more)
+  if (more && hurry) /* else it is what the socket's defaults say */
     sd_add_cmsg(&header, SCTP_SNDINFO, &info, sizeof info);
   do {
     n = more ? sendmsg(fd, &header, MSG_MORE | MSG_NOSIGNAL)
@@ -1463,7 +1464,9 @@ static bool sd_emit(struct sd_handle *handle, const char *event, size_t argc,
 /* What hands messages over to a function: deliver() the batch in `words`, of
  * which short messages are in the slab that use() has been given, and long ones
  * in `blocks`, one after the other; bind() makes this function of onRecv, and
- * lets no setter on Array.prototype see what is put into the arrays. In C the
+ * lets no setter on Array.prototype see what is put into the arrays; throwing()
+ * makes a send() that throws the Error which the one of the C returns for a
+ * refused message: to throw it from C costs ten times as much. In C the
  * same would take four times as long. It is compiled here, so that the package
  * and the bare binary have the same. Messages that share memory cannot be
  * transferred to another thread, as Node has it with small Buffers. Who takes
@@ -1525,7 +1528,14 @@ static const char sd_deliver_source[] =
     "      onRecv([data, names[name], port]);"
     "    };"
     "  };"
-    "  return { use, deliver, bind, blocks };"
+    "  const throwing = (send) => ({"
+    "    send(buffer, host, port) {"
+    "      const result = send.call(this, buffer, host, port);"
+    "      if (typeof result === 'number') return result;"
+    "      throw result;"
+    "    }"
+    "  }).send;"
+    "  return { use, deliver, bind, blocks, throwing };"
     "}";
 
 /* Takes memory for the messages to come. */
@@ -3207,25 +3217,29 @@ static napi_value sd_refusal(napi_env env, const struct sd_destination *to,
              : NULL;
 }
 
-/* Throws it. Until the peer has been sent a message again, the same Error is
- * thrown: to make one, with its stack, costs more than a message. */
-static void sd_throw_refusal(napi_env env, const struct sd_destination *to,
-                             ssize_t code) {
+/* Returns it to throwing(). Until the peer has been sent a message again, that
+ * is the same Error: to make one, with its stack, costs more than a message. */
+static napi_value sd_get_refusal(napi_env env, const struct sd_destination *to,
+                                 ssize_t code) {
   struct sd_peer *peer = to->peer;
   napi_value error = NULL;
   if (peer->refusal && peer->refusal_code == code && peer->refusal_to == to)
     napi_get_reference_value(env, peer->refusal, &error);
+  if (error)
+    return error;
+  error = sd_refusal(env, to, code);
   if (!error) {
-    error = sd_refusal(env, to, code);
-    if (peer->refusal)
-      napi_delete_reference(env, peer->refusal);
-    peer->refusal = NULL;
-    if (error)
-      napi_create_reference(env, error, 1, &peer->refusal);
-    peer->refusal_code = code;
-    peer->refusal_to = to;
+    sd_throw_status(env);
+    return NULL;
   }
-  sd_throw_value(env, error);
+  if (peer->refusal)
+    napi_delete_reference(env, peer->refusal);
+  peer->refusal = NULL;
+  if (napi_create_reference(env, error, 1, &peer->refusal) != napi_ok)
+    peer->refusal = NULL;
+  peer->refusal_code = code;
+  peer->refusal_to = to;
+  return error;
 }
 
 /* Sends, and makes of the result what JavaScript gets. */
@@ -3236,19 +3250,21 @@ static napi_value sd_endpoint_send_result(struct sd_endpoint *endpoint,
                                           size_t count, bool batch) {
   struct sd_peer *peer = to->peer;
   ssize_t n = sd_peer_owes(endpoint, peer);
-  napi_value result;
+  napi_value result = NULL;
+  bool refused;
   if (n == 0)
     n = sd_endpoint_send_batch(endpoint, to, messages, count);
-  if (batch && (n == SD_PEER_BUSY || n == -EAGAIN))
+  refused = n == SD_PEER_BUSY || n == -EAGAIN;
+  if (refused && batch)
     n = 0;
-  if (n == SD_PEER_BUSY || n == -EAGAIN)
-    sd_throw_refusal(env, to, n);
+  else if (refused)
+    result = sd_get_refusal(env, to, n);
   else if (n < 0)
     sd_throw_system(env, "send", (int)n, to->host, to->port);
   if (peer->id == 0 && peer->handed == 0 && !peer->list)
     sd_peer_remove(endpoint, peer); /* nothing was begun */
   if (n < 0)
-    return NULL;
+    return result;
   SD_CHECK(env, napi_create_int64(env, batch ? n : (int64_t)messages->iov_len,
                                   &result));
   return result;
@@ -5227,6 +5243,8 @@ static napi_status sd_compile_deliver(napi_env env, struct sd_env *owner) {
           napi_ok &&
       (status = sd_keep_function(env, functions, "bind", &owner->bind)) ==
           napi_ok &&
+      (status = sd_keep_function(env, functions, "throwing",
+                                 &owner->throwing)) == napi_ok &&
       (status = sd_keep_function(env, functions, "blocks", &owner->blocks)) ==
           napi_ok)
     status = sd_keep_function(env, functions, "deliver", &owner->deliver);
@@ -5259,6 +5277,26 @@ static napi_status sd_define_class(napi_env env, struct sd_env *owner,
   return status;
 }
 
+/* Puts what throwing() makes of the endpoint's send() into its place. */
+static napi_status sd_wrap_send(napi_env env, struct sd_env *owner) {
+  napi_property_descriptor send = {.utf8name = "send",
+                                   .attributes = napi_default_method};
+  napi_value class, prototype, native, throwing;
+  napi_status status =
+      napi_get_reference_value(env, owner->classes[SD_ENDPOINT], &class);
+  if (status == napi_ok &&
+      (status = napi_get_named_property(env, class, "prototype", &prototype)) ==
+          napi_ok &&
+      (status = napi_get_named_property(env, prototype, "send", &native)) ==
+          napi_ok &&
+      (status = napi_get_reference_value(env, owner->throwing, &throwing)) ==
+          napi_ok &&
+      (status = napi_call_function(env, throwing, throwing, 1, &native,
+                                   &send.value)) == napi_ok)
+    status = napi_define_properties(env, prototype, 1, &send);
+  return status;
+}
+
 static napi_status sd_define_endpoint(napi_env env, struct sd_env *owner) {
   napi_property_descriptor methods[] = {
       SD_METHOD("send", sd_js_send),
@@ -5283,7 +5321,8 @@ static napi_status sd_define_endpoint(napi_env env, struct sd_env *owner) {
   methods[count - 1].name = dispose;
   if (type != napi_symbol)
     count--;
-  return sd_define_class(env, owner, SD_ENDPOINT, "Endpoint", methods, count);
+  status = sd_define_class(env, owner, SD_ENDPOINT, "Endpoint", methods, count);
+  return status == napi_ok ? sd_wrap_send(env, owner) : status;
 }
 
 static napi_status sd_define_socket(napi_env env, struct sd_env *owner) {

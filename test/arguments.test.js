@@ -151,11 +151,10 @@ test('a port in use fails with EADDRINUSE', (t) => {
 
 test('an address of another host fails with EADDRNOTAVAIL', (t) => {
   assert.throws(() => t.open(onRecv, { host: '192.0.2.1' }), {
-    message: 'bind EADDRNOTAVAIL 192.0.2.1:0',
+    message: 'bind EADDRNOTAVAIL 192.0.2.1',
     code: 'EADDRNOTAVAIL',
     syscall: 'bind',
     address: '192.0.2.1',
-    port: 0,
   });
 });
 

@@ -38,7 +38,7 @@ async function measurePair(driver, server, client, ...args) {
 const positive = ({ mean, median = mean }) =>
   assert.ok(mean > 0 && median > 0, `${mean}, ${median}`);
 
-const FEW = ['warmup=64', 'count=640'];
+const FEW = ['warmup=64', 'count=128'];
 
 test('each program of the benchmark measures what it is asked for', async () => {
   const flags = [
@@ -55,25 +55,16 @@ test('each program of the benchmark measures what it is asked for', async () => 
   for (const [driver, ...args] of [
     ['floor', 'more=64'],
     ['floor', 'one=1', 'peers=10'],
-    ['open', 'size=16384'],
     ['open', 'batch=1', 'burst=32'],
-    ['stream', 'peers=10', 'batch=1'],
+    ['stream', 'peers=10', 'size=16384'],
     ['dgram', 'burst=32'],
-    ['net', 'size=65536'],
   ]) {
     positive(await measure(driver, 'oneway', ...FEW, ...args));
   }
-  positive(await measurePair('floor', 'pong', 'ping', ...FEW));
   positive(await measurePair('open', 'pong', 'ping', ...FEW));
   positive(await measure('open', 'calls', ...FEW));
   positive(await measurePair('open', 'stopped', 'calls', ...FEW, 'batch=1'));
-  positive(await measurePair('floor', 'disconnect', 'connects', 'count=20'));
   positive(await measurePair('stream', 'disconnect', 'connects', 'count=20'));
-  for (const [driver, what] of [
-    ['open', 'endpoint'],
-    ['stream', 'message'],
-  ]) {
-    const result = await measure(driver, 'memory', `what=${what}`, 'count=100');
-    assert.deepEqual(Object.keys(result), ['count', 'rss', 'kernel']);
-  }
+  const memory = await measure('open', 'memory', 'what=endpoint', 'count=9');
+  assert.deepEqual(Object.keys(memory), ['count', 'rss', 'kernel']);
 });

@@ -296,7 +296,7 @@ test('destroy() while connecting is silent', async (t) => {
   const written = new Promise((resolve) => socket.write('x', resolve));
   socket.destroy();
   assert.deepEqual(await end, ['close']);
-  assert.equal((await written).code, 'ERR_STREAM_DESTROYED');
+  assert.equal((await written).code, 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION');
   await until(() => associations().length === 0);
 });
 
@@ -350,7 +350,7 @@ test('ENETUNREACH and others keep the process alive no longer than needed', asyn
 });
 
 for (const [name, options, code] of [
-  ['no port', {}, 'ERR_INVALID_ARG_TYPE'],
+  ['no port', {}, 'ERR_MISSING_ARGS'],
   ['port 65536', { port: 65536 }, 'ERR_SOCKET_BAD_PORT'],
   ['port -1', { port: -1 }, 'ERR_SOCKET_BAD_PORT'],
   ['a text as port', { port: 'http' }, 'ERR_SOCKET_BAD_PORT'],
@@ -431,7 +431,7 @@ for (const [name, options, code] of [
 }
 
 test('connect() without arguments, or with a wrong one, throws', () => {
-  assert.throws(() => connect(), { code: 'ERR_INVALID_ARG_TYPE' });
+  assert.throws(() => connect(), { code: 'ERR_MISSING_ARGS' });
   assert.throws(() => connect(true), { code: 'ERR_INVALID_ARG_TYPE' });
 });
 
