@@ -1,0 +1,6 @@
+'use strict';
+
+// The tests of what must leave nothing, at length.
+process.env.EACH ??= '1000';
+require('../lifetime.test');
+require('../socket-lifetime.test');
