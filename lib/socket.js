@@ -157,8 +157,7 @@ class Socket extends Duplex {
       ),
       localPort: validPort(options.localPort ?? 0, 'options.localPort'),
       lookup: func(options.lookup, 'options.lookup') ?? dns.lookup,
-      family: options.family ?? 0,
-      hints: options.hints ?? (options.family ? 0 : dns.ADDRCONFIG),
+      ...lookupOptions(options),
     };
     const socket = new Socket(set);
     if (options.signal) addAbortSignal(options.signal, socket);
@@ -191,13 +190,14 @@ class Socket extends Duplex {
         error ??
         (all.length === 0 ? notFound(host) : null) ??
         (valid.length === 0 ? notAnAddress(all[0], host, target.port) : null);
-      if (failure) {
-        process.nextTick(() => this.destroy(failure));
+      this.#attempts = valid.map(({ address }) => [address]);
+      process.nextTick(() =>
+        failure ? this.destroy(failure) : this.#tryNext(),
+      );
+      if (error || all.length === 0) {
         this.emit('lookup', failure, undefined, undefined, host);
         return;
       }
-      this.#attempts = valid.map(({ address }) => [address]);
-      process.nextTick(() => this.#tryNext());
       for (const { address, family } of all) {
         this.emit('lookup', null, address, family, host);
       }
@@ -817,6 +817,18 @@ class Socket extends Duplex {
   }
 }
 
+const FAMILIES = { IPv4: 4, IPv6: 6 };
+
+/** What dns.lookup() is asked, as node:net asks it. */
+function lookupOptions(options) {
+  const family = FAMILIES[options.family] ?? options.family ?? 0;
+  const hints = options.hints || 0;
+  return {
+    family,
+    hints: family === 4 || family === 6 ? hints : hints || dns.ADDRCONFIG,
+  };
+}
+
 /** Whether a lookup has given an address. */
 const isAddress = ({ address, family }) =>
   isIP(address) !== 0 && (family === 4 || family === 6);
@@ -851,6 +863,10 @@ function checkEncoding(encoding) {
 }
 
 function connect(...args) {
+  const [first] = args;
+  if (first === null || typeof first === 'function') {
+    throw invalidType('options.port', 'of type number or string', first);
+  }
   const { options, callback } = normalize(args, 'options');
   return Socket.connect(options, callback);
 }
