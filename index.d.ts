@@ -124,8 +124,8 @@ export interface Endpoint {
    * function or `null` throws `ERR_INVALID_ARG_TYPE`. An exception in it is an
    * `uncaughtException`.
    *
-   * Where the whole send buffer was full (`EAGAIN`), it is called without
-   * arguments. Where this peer held too much (`ERR_SCTP_PEER_BUSY`, and what cut
+   * If the whole send buffer was full (`EAGAIN`), it is called without
+   * arguments. If this peer held too much (`ERR_SCTP_PEER_BUSY`, and what cut
    * a batch in all other cases), it is called with the peer that has room again,
    * named as `onRecv` names it, also where that is so because the peer went down.
    *
@@ -491,7 +491,7 @@ export interface SocketStatus {
   primary: AddressInfo & PathInfo;
 }
 
-/** What listens to an event: of ours, or with a name of your own. */
+/** A listener of one of our events, or of one with a name of your own. */
 type Listener<Events, E> = E extends keyof Events
   ? Events[E] extends unknown[]
     ? (...args: Events[E]) => void

@@ -31,9 +31,12 @@
  *    times, also inside a callback of the handle. Only where a peer has
  *    restarted, two handles have one socket, each by its own descriptor; the
  *    older one then does nothing but close its own.
- * 4. JavaScript that we call may close the handle. After each such call the
- *    state is read again before fd, event mask or peers are touched. The
- *    memory itself stays valid: libuv runs no close callback inside ours.
+ * 4. JavaScript may close the handle, and it runs not only where we call it:
+ *    hooks of async_hooks, getters, setters and proxies are JavaScript, too.
+ *    After each of them sd_handle_usable() says whether to go on, before fd,
+ *    event mask or peers are touched. The memory itself stays valid: libuv runs
+ *    no close callback inside ours. Our own objects get their properties
+ *    defined, not assigned, so that making one runs no JavaScript.
  * 5. close() of an endpoint first flushes: in SD_FLUSHING no JavaScript is
  *    called any more, and the socket lives on until its peers have everything.
  *    Peers with an association are removed while messages are read and at the
@@ -45,10 +48,11 @@
  *    which the socket refers to until it is sent, has failed, or is closed.
  * 7. A drain, of which only one runs at a time, fills the batch while no
  *    JavaScript runs, and hands it over: short messages from the slab, long
- * ones in Buffers of their own, which JavaScript cannot reach before. It may
- * take the slab away: that is looked up again where JavaScript may have run
- * since. What is in the batch refers to peers by index, so it is handed over
- * before peers change; close() empties it.
+ * ones in blocks, which JavaScript cannot reach before. It may take the slab
+ * away: that is looked up again where JavaScript may have run since. A block is
+ *    filled by messages of one association only. Items of the batch refer to
+ *    peers by index, so they are handed over before peers change; close()
+ *    empties the batch.
  * 8. One asynchronous cleanup hook per environment closes all handles and is
  *    removed by the last close callback. From then on, and when a call into
  *    JavaScript fails because the thread is being terminated, none is made.
@@ -698,7 +702,7 @@ static void sd_addr_format(const union sd_addr *addr, char host[SD_HOST_MAX]) {
              addr->v6.sin6_scope_id);
 }
 
-/* Where an unspecified address leads to, as for TCP: to this host. */
+/* Replaces an unspecified address by this host's, as Linux does for TCP. */
 static void sd_addr_resolve_any(union sd_addr *addr) {
   if (addr->sa.sa_family == AF_INET && addr->v4.sin_addr.s_addr == INADDR_ANY)
     addr->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -1461,7 +1465,7 @@ static bool sd_emit(struct sd_handle *handle, const char *event, size_t argc,
  * much as a small copy in the kernel. So messages are received into memory that
  * JavaScript can read, and one call hands over many. */
 
-/* What hands messages over to a function: deliver() the batch in `words`, of
+/* Functions that hand messages over: deliver() the batch in `words`, of
  * which short messages are in the slab that use() has been given, and long ones
  * in `blocks`, one after the other; bind() makes this function of onRecv, and
  * lets no setter on Array.prototype see what is put into the arrays; throwing()
@@ -2053,7 +2057,8 @@ static bool sd_check_open(napi_env env, const struct sd_handle *handle) {
   return false;
 }
 
-/* What start() of sockets and listeners does. False: an exception. */
+/* Keeps the function that start() of a socket or listener was given. Returns
+ * false if that threw. */
 static bool sd_handle_start(napi_env env, struct sd_handle *handle,
                             napi_value self, napi_value on_event) {
   if (!sd_check_open(env, handle) || !sd_arg_function(env, on_event, "onEvent"))

@@ -196,7 +196,7 @@ async function result(child) {
   return measured;
 }
 
-/** Of several rounds, the means and by how much they differ. */
+/** Averages several rounds, and tells by how much they differ. */
 function combined(rounds) {
   const [first] = rounds;
   if (rounds.length === 1 || first?.mean === undefined) return first;

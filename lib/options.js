@@ -127,8 +127,7 @@ const NAMES = [
 ];
 
 /**
- * What is given of the options, each read once: an object may inherit them, and
- * have getters.
+ * Reads each option once: an object may inherit them, and have getters.
  */
 function read(options) {
   const result = { __proto__: null };
@@ -226,7 +225,7 @@ function settings(options) {
   };
 }
 
-/** What a message may have beside its bytes. */
+/** Names of the attributes that a message may have. */
 const ATTRIBUTES = ['sid', 'ppid', 'unordered', 'ttl'];
 
 /** What a message has beside its bytes. `streams` are those it may go to. */

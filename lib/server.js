@@ -163,7 +163,7 @@ class Server extends EventEmitter {
     else handle.close(true);
   }
 
-  /** What a listener made as an async function rejects with. */
+  /** Takes the rejection of a listener that is an async function. */
   [EventEmitter.captureRejectionSymbol](error, event, socket) {
     if (event === 'connection') socket.destroy(error);
     else this.emit('error', error);

@@ -244,7 +244,7 @@ class Socket extends Duplex {
     if (this.#allEvents) handle.setEvents(true);
   }
 
-  /** What C tells beside messages. */
+  /** Takes what C tells beside messages. */
   #onEvent(event, ...args) {
     switch (event) {
       case 'connect':
@@ -819,7 +819,7 @@ class Socket extends Duplex {
 
 const FAMILIES = { IPv4: 4, IPv6: 6 };
 
-/** What dns.lookup() is asked, as node:net asks it. */
+/** Options of dns.lookup(), as node:net gives them. */
 function lookupOptions(options) {
   const family = FAMILIES[options.family] ?? options.family ?? 0;
   const hints = options.hints || 0;

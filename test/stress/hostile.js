@@ -222,7 +222,7 @@ function meddle(object) {
   }
 }
 
-/** What has been made since is met by every hook. */
+/** Hooks meddle with every object that is made from now on. */
 function hookIn() {
   const made = new Map();
   const meet = (id) => made.has(id) && meddle(made.get(id) ?? victim);
