@@ -912,30 +912,39 @@ static void sd_add_cmsg(struct msghdr *header, int type, const void *data,
   memcpy(CMSG_DATA(cmsg), data, size);
 }
 
-/* Sends one message of an endpoint. Its TTL is a default of the socket: as a
- * PR-SCTP policy of the message, it would make Linux drop whatever is sent
- * before the handshake with a new peer ends. `hurry` has it acknowledged at
- * once. With `more`, the message waits for another that shares its packet:
- * sctp_sendv() cannot ask for that, since its flags never reach the kernel, and
- * there sendmsg() stands in. */
-static ssize_t sd_sys_send(int fd, const struct iovec *message,
-                           const union sd_addr *addr, bool more, bool hurry) {
-  struct sctp_sndinfo info = {.snd_flags = SCTP_UNORDERED |
-                                           (hurry ? SCTP_SACK_IMMEDIATELY : 0)};
+/* Sends one message of an endpoint that waits for another to share its packet.
+ * sctp_sendv() cannot ask for that, since its flags never reach the kernel.
+ * That it is unordered, and its TTL, are defaults of the socket; `hurry` has it
+ * acknowledged at once, which takes a control message. */
+static ssize_t sd_sys_send_more(int fd, const struct iovec *message,
+                                const union sd_addr *addr,
+                                const struct sctp_sndinfo *info, bool hurry) {
   union {
     struct cmsghdr align;
-    char bytes[CMSG_SPACE(sizeof info)];
+    char bytes[CMSG_SPACE(sizeof *info)];
   } control;
   struct msghdr header = {.msg_name = (void *)addr,
                           .msg_namelen = sd_addr_length(addr),
                           .msg_iov = (struct iovec *)message,
                           .msg_iovlen = 1,
                           .msg_control = &control};
+  if (!hurry)
+    return sendto(fd, message->iov_base, message->iov_len,
+                  MSG_MORE | MSG_NOSIGNAL, &addr->sa, sd_addr_length(addr));
+  sd_add_cmsg(&header, SCTP_SNDINFO, info, sizeof *info);
+  return sendmsg(fd, &header, MSG_MORE | MSG_NOSIGNAL);
+}
+
+/* Sends one message of an endpoint. Its TTL is a default of the socket: as a
+ * PR-SCTP policy of the message, it would make Linux drop whatever is sent
+ * before the handshake with a new peer ends. */
+static ssize_t sd_sys_send(int fd, const struct iovec *message,
+                           const union sd_addr *addr, bool more, bool hurry) {
+  struct sctp_sndinfo info = {.snd_flags = SCTP_UNORDERED |
+                                           (hurry ? SCTP_SACK_IMMEDIATELY : 0)};
   ssize_t n;
-  if (more && hurry) /* else it is what the socket's defaults say */
-    sd_add_cmsg(&header, SCTP_SNDINFO, &info, sizeof info);
   do {
-    n = more ? sendmsg(fd, &header, MSG_MORE | MSG_NOSIGNAL)
+    n = more ? sd_sys_send_more(fd, message, addr, &info, hurry)
              : sctp_sendv(fd, message, 1, (struct sockaddr *)&addr->sa, 1,
                           &info, sizeof info, SCTP_SENDV_SNDINFO, 0);
   } while (n < 0 && errno == EINTR);
