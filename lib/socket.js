@@ -845,10 +845,15 @@ function toBuffer(data, encoding) {
   return data;
 }
 
-/** Gives a message the attributes of `own`, but for those that are `given`. */
-function withAttributes(message, own, given) {
-  const { sid, ppid, unordered, ttl } = own;
-  return Object.assign(message, { sid, ppid, unordered, ttl }, given);
+/** Gives a message the attributes that are `given`, and else those of `own`. */
+function withAttributes(message, own, given = own) {
+  const {
+    sid = own.sid,
+    ppid = own.ppid,
+    unordered = own.unordered,
+    ttl = own.ttl,
+  } = given;
+  return Object.assign(message, { sid, ppid, unordered, ttl });
 }
 
 function checkEncoding(encoding) {

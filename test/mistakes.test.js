@@ -70,7 +70,7 @@ test("send() honours the Buffer's own attributes, and those given before them", 
   assert.deepEqual([second.sid, second.ppid], [4, 46]);
   client.send('again', first); // what has arrived may be given on
   const [, , third] = await arrived;
-  assert.deepEqual([third.sid, third.ppid], [3, 46]);
+  assert.deepEqual([String(third), third.sid, third.ppid], ['again', 3, 46]);
 });
 
 test('an unknown attribute throws and is named', async (t) => {
