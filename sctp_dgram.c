@@ -48,11 +48,11 @@
  *    which the socket refers to until it is sent, has failed, or is closed.
  * 7. A drain, of which only one runs at a time, fills the batch while no
  *    JavaScript runs, and hands it over: short messages from the slab, long
- * ones in blocks, which JavaScript cannot reach before. It may take the slab
- * away: that is looked up again where JavaScript may have run since. A block is
- *    filled by messages of one association only. Items of the batch refer to
- *    peers by index, so they are handed over before peers change; close()
- *    empties the batch.
+ *    ones in blocks, which JavaScript cannot reach before. JavaScript may take
+ *    the slab away, so the slab is looked up again after it may have run. A
+ *    block is filled by messages of one association only. Items of the batch
+ *    refer to peers by index, so they are handed over before peers change;
+ *    close() empties the batch.
  * 8. One asynchronous cleanup hook per environment closes all handles and is
  *    removed by the last close callback. From then on, and when a call into
  *    JavaScript fails because the thread is being terminated, none is made.
@@ -378,7 +378,7 @@ struct sd_peer {
 };
 
 /* The properties of an endpoint that its user sets to a function or to null. */
-enum sd_callback { SD_ON_DRAIN, SD_ON_PEER, SD_ON_UNDELIVERED, SD_CALLBACKS };
+enum sd_callback { SD_ON_DRAIN, SD_ON_PEER, SD_ON_UNDELIVERED };
 
 /* One per open(). */
 struct sd_endpoint {
@@ -1474,19 +1474,22 @@ static bool sd_emit(struct sd_handle *handle, const char *event, size_t argc,
  * much as a small copy in the kernel. So messages are received into memory that
  * JavaScript can read, and one call hands over many. */
 
-/* Functions that hand messages over: deliver() the batch in `words`, of
- * which short messages are in the slab that use() has been given, and long ones
- * in `blocks`, one after the other; bind() makes this function of onRecv, and
- * lets no setter on Array.prototype see what is put into the arrays; throwing()
- * makes a send() that throws the Error which the one of the C returns for a
- * refused message: to throw it from C costs ten times as much. In C the
- * same would take four times as long. It is compiled here, so that the package
- * and the bare binary have the same. Messages that share memory cannot be
- * transferred to another thread, as Node has it with small Buffers. Who takes
- * the slab away all the same, has what was left of it. */
+/* Functions in JavaScript, since in C the same would take four times as long.
+ * They are compiled here, so that the package and the bare binary have the
+ * same. deliver() hands over the batch in `words`, of which short messages are
+ * in the slab that use() has been given, and long ones in `blocks`, one after
+ * the other. bind() makes the function that it calls of onRecv, and lets no
+ * setter on Array.prototype see what is put into the arrays. throwing() makes a
+ * send() that throws the Error which the one in C returns for a refused
+ * message: to throw it from C costs more.
+ *
+ * Messages that share memory cannot be transferred to another thread, as Node
+ * has it with small Buffers; if somebody takes the slab away all the same, what
+ * was left of it is lost. Node may take memory for short Buffers from a pool,
+ * which messages of SD_LONG and more never share. */
 static const char sd_deliver_source[] =
-    "(words, SLOTS) => {"
-    "  const { allocUnsafe, [Symbol.species]: View } = Buffer;"
+    "(words, SLOTS, LONG) => {"
+    "  const { allocUnsafe, allocUnsafeSlow, [Symbol.species]: View } = Buffer;"
     "  const { setPrototypeOf } = Object;"
     "  const { markAsUntransferable } ="
     "    process.getBuiltinModule?.('node:worker_threads') ?? {};"
@@ -1520,7 +1523,7 @@ static const char sd_deliver_source[] =
     "          data = new View(data.buffer, start, size);"
     "        }"
     "      } else if (span > 0) {"
-    "        data = allocUnsafe(span);"
+    "        data = span < LONG ? allocUnsafe(span) : allocUnsafeSlow(span);"
     "        slab.copy(data, 0, start, start + span);"
     "        if (span > size) {"
     "          memory = data.buffer;"
@@ -2933,15 +2936,17 @@ static struct sd_peer *sd_largest_partial(const struct sd_endpoint *endpoint,
   return largest == peer ? NULL : largest;
 }
 
-/* Appends a piece to the message of a peer. Where the memory for all peers is
- * used up, those lose their message that hold most of it, so that a few which
- * never finish theirs cannot keep the others from theirs. Returns 0 or an
- * error, and in `go_on` whether to go on with the drain. */
+/* Appends a piece to the message of a peer. If the memory for all peers is used
+ * up, those lose their message that hold most of it, so that a few which never
+ * finish theirs cannot keep the others from theirs. What onRecv throws then
+ * does not end the drain, since this message goes on. Returns 0 or an error,
+ * and in `go_on` whether the handle can still be used. */
 static int sd_peer_append(struct sd_endpoint *endpoint, struct sd_calls *calls,
                           struct sd_peer *peer, const char *data, size_t size,
                           bool *go_on) {
+  struct sd_handle *handle = &endpoint->handle;
   struct sd_assembly *assembly = &endpoint->assembly;
-  char *aside = endpoint->handle.owner->aside;
+  char *aside = handle->owner->aside;
   struct sd_peer *other;
   int error = sd_partial_append(assembly, &peer->partial, data, size);
   if (error == -ENOBUFS) /* JavaScript may take the slab away */
@@ -2951,7 +2956,8 @@ static int sd_peer_append(struct sd_endpoint *endpoint, struct sd_calls *calls,
     sd_partial_drop(assembly, &other->partial);
     other->skipping = true;
     error = sd_partial_append(assembly, &peer->partial, aside, size);
-    *go_on = sd_deliver_error(endpoint, calls, other, -ENOBUFS);
+    *go_on = sd_deliver_error(endpoint, calls, other, -ENOBUFS) ||
+             sd_calls_renew(handle, calls);
   }
   return error;
 }
@@ -2965,7 +2971,7 @@ static bool sd_on_piece(struct sd_endpoint *endpoint, struct sd_calls *calls,
   int error = 0;
   if (!peer->skipping) {
     error = sd_peer_append(endpoint, calls, peer, data, size, &go_on);
-    if (error == 0 && last &&
+    if (error == 0 && last && go_on &&
         !sd_batch_add_whole(endpoint->handle.owner, &peer->partial, peer->name,
                             (uint32_t)peer->own.port, true))
       error = -ENOBUFS;
@@ -2978,7 +2984,7 @@ static bool sd_on_piece(struct sd_endpoint *endpoint, struct sd_calls *calls,
   return go_on;
 }
 
-/* What stands at `data` has just been received. */
+/* Takes data that has just been received. */
 static bool sd_on_data(struct sd_endpoint *endpoint, struct sd_calls *calls,
                        const struct sd_received *received, const char *data,
                        size_t size) {
@@ -4044,7 +4050,7 @@ static bool sd_socket_on_notification(struct sd_socket *socket,
   return sd_emit(handle, "notification", 1, &raw);
 }
 
-/* What stands at `data` has just been received. */
+/* Takes data that has just been received. */
 static bool sd_socket_on_data(struct sd_socket *socket, struct sd_calls *calls,
                               const struct sd_received *received,
                               const char *data, size_t size) {
@@ -5240,7 +5246,7 @@ static napi_status sd_keep_function(napi_env env, napi_value functions,
 
 static napi_status sd_compile_deliver(napi_env env, struct sd_env *owner) {
   const size_t words = sizeof(struct sd_batch) / sizeof(uint32_t);
-  napi_value source, compiled, memory, argv[2], functions;
+  napi_value source, compiled, memory, argv[3], functions;
   void *data = NULL;
   napi_status status = napi_create_string_utf8(
       env, sd_deliver_source, sizeof sd_deliver_source - 1, &source);
@@ -5251,7 +5257,8 @@ static napi_status sd_compile_deliver(napi_env env, struct sd_env *owner) {
       (status = napi_create_typedarray(env, napi_uint32_array, words, memory, 0,
                                        &argv[0])) == napi_ok &&
       (status = napi_create_uint32(env, SD_SLOTS, &argv[1])) == napi_ok &&
-      (status = napi_call_function(env, compiled, compiled, 2, argv,
+      (status = napi_create_uint32(env, SD_LONG, &argv[2])) == napi_ok &&
+      (status = napi_call_function(env, compiled, compiled, 3, argv,
                                    &functions)) == napi_ok &&
       (status = sd_keep_function(env, functions, "use", &owner->use)) ==
           napi_ok &&

@@ -396,7 +396,7 @@ test('nothing of a corked burst waits for a later message', async (t) => {
     [2, 20],
     [63, 20],
     [129, 20],
-    // What the buffer does not hold at once.
+    // Messages that the buffer does not hold at once.
     [1500, SNDBUF / 500],
     [60, SNDBUF / 26],
   ]) {

@@ -264,6 +264,25 @@ test('messages that arrive before the deadline do not make the kernel abort what
   await once(child, 'close');
 });
 
+test('the port can be bound again at once, inside a callback and after await', async (t) => {
+  const sender = t.open();
+  for (const inside of [true, false]) {
+    let handle;
+    let port;
+    const reopen = () => {
+      handle.close();
+      return t.open(() => {}, { port });
+    };
+    const again = await new Promise((resolve) => {
+      handle = t.open(() => resolve(inside ? reopen() : null));
+      ({ port } = handle.address());
+      sender.send(message, '127.0.0.1', port);
+    });
+    const next = again ?? reopen();
+    assert.equal(next.address().port, port);
+  }
+});
+
 test('the port can be bound again while the old socket flushes', async (t) => {
   delay(t, '20ms');
   const { received, port } = collector(t);

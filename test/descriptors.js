@@ -9,7 +9,7 @@ const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 
-/** Of <linux/sctp.h>. */
+/** Numbers from <linux/sctp.h>. */
 const IPPROTO_SCTP = 132;
 const SCTP_RTOINFO = 0;
 const SCTP_NODELAY = 3;

@@ -84,7 +84,7 @@ const table = (name) =>
     .split('\n')
     .map((line) => line.trim().split(/\s+/));
 
-/** What the send buffer of a port's socket can take, and has taken. */
+/** Reads how much the send buffer of a port's socket can take, and has taken. */
 function sendBuffer(port) {
   const [header, ...lines] = table('assocs');
   const line = lines.find((l) => l[header.indexOf('LPORT')] === String(port));
@@ -348,7 +348,7 @@ test('of more than 1,024 peers that are gone the oldest is forgotten', async (t)
     }
   }
   await until(() => alone(port));
-  // What it hears of them stands before this message.
+  // News of them stands before this message.
   send('after them', port);
   await until(() => received.length === 1);
   for (const other of others) {

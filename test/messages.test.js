@@ -2,6 +2,7 @@
 
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
+const { once } = require('node:events');
 const { test, collector, sendAll, until, SNDBUF } = require('./helpers');
 
 for (const [name, size] of [
@@ -100,4 +101,43 @@ test('a Buffer may be changed as soon as send has returned', async (t) => {
   message.write('after!');
   await until(() => received.length);
   assert.equal(received[0][0].toString(), 'before');
+});
+
+test('a message of 4 KiB and more shares its memory with no other association', async (t) => {
+  const received = [];
+  const keep = (data) => received.push(data);
+  const endpoint = t.open(([data]) => keep(data));
+  const server = await t.listen({}, (peer) => peer.on('data', keep));
+  const clients = [1, 2, 3].map(() => t.open());
+  const sockets = [1, 2, 3].map(() =>
+    t.connect(server.address().port, '127.0.0.1'),
+  );
+  const sizes = [4096, 5000, 4096, 20_000, 6000, 4096];
+  for (const [i, size] of sizes.entries()) {
+    for (const [who, client] of clients.entries()) {
+      const data = Buffer.alloc(size, 10 + who);
+      client.send(data, '127.0.0.1', endpoint.address().port);
+      sockets[who].write(Buffer.alloc(size, 20 + who));
+    }
+    await until(() => received.length === 6 * (i + 1));
+  }
+  const owners = new Map();
+  for (const data of received) {
+    const owner = owners.get(data.buffer) ?? data[0];
+    owners.set(data.buffer, owner);
+    assert.equal(owner, data[0]);
+  }
+});
+
+test('an endpoint accepts 64 incoming streams, and a server 1024', async (t) => {
+  const endpoint = t.open();
+  const server = await t.listen({});
+  for (const [port, streams] of [
+    [endpoint.address().port, 64],
+    [server.address().port, 1024],
+  ]) {
+    const client = t.connect({ port, host: '127.0.0.1', OS: 65535 });
+    await once(client, 'connect');
+    assert.equal(client.status().numberOfOutgoingStreams, streams);
+  }
 });
