@@ -107,7 +107,8 @@ test('prependListener() asks for all notifications, too', async (t) => {
 test('SCTP_SEND_FAILED_EVENT gives back what was not sent', async (t) => {
   const { client, peer } = await pair(t);
   peer.pause();
-  for (let i = 0; i < 8; i++) client.write(Buffer.alloc(100_000));
+  const message = Buffer.alloc(client.maxSendSize / 4);
+  for (let i = 0; i < 16; i++) client.write(message);
   const failed = [];
   client.on('notification', (event) => {
     if (event.type === 'SCTP_SEND_FAILED_EVENT') failed.push(event);

@@ -5,7 +5,15 @@
 const assert = require('node:assert/strict');
 const events = require('node:events');
 const { Readable } = require('node:stream');
-const { ending, messages, pair, run, test, until } = require('./helpers');
+const {
+  SNDBUF,
+  ending,
+  messages,
+  pair,
+  run,
+  test,
+  until,
+} = require('./helpers');
 
 const { once } = events;
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -45,7 +53,10 @@ test('a rejected connection listener destroys its socket, and the server goes on
 });
 
 test('timeout does not come while what is written makes progress', async (t) => {
-  const { client, peer } = await pair(t, { highWaterMark: 1 });
+  const { client, peer } = await pair(t, {
+    highWaterMark: 1,
+    maxMessageSize: SNDBUF,
+  });
   const message = Buffer.alloc(client.maxSendSize / 4);
   const count = 24; // several times what the buffers hold
   client.on('timeout', () => assert.fail('timed out'));

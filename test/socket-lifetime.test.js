@@ -487,14 +487,15 @@ test('a write callback that throws on destroy() is an uncaughtException, and the
     const [peer] = await once(server, 'connection');
     client.on('error', () => {}).pause();
     let thrown = false;
+    const message = Buffer.alloc(peer.maxSendSize / 20);
     for (let i = 0; i < 200; i++) {
-      peer.write(Buffer.alloc(10000), (error) => {
+      peer.write(message, (error) => {
         if (!error || thrown) return;
         thrown = true;
         throw new Error('mine');
       });
     }
-    while (peer.writableLength === 2000000) await new Promise(setImmediate);
+    while (peer.writableLength === 200 * message.length) await new Promise(setImmediate);
     peer.on('close', () => server.close());
     server.on('close', () => console.log('closed', errors));
     peer.destroy();

@@ -10,6 +10,7 @@ const {
   ending,
   enterOwnNetwork,
   messages,
+  PYTHON,
   pair,
   run,
   SNDBUF,
@@ -285,3 +286,63 @@ test('a full socket that is written to learns first that its peer has restarted'
   assert.equal((await failed).code, 'ECONNRESET');
   assert.deepEqual(await end, ['ECONNRESET', 'close']);
 });
+
+/** Sends a DATA chunk that is too short to an association whose data it sees. */
+const malformedChunk = `
+import socket, struct, sys
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    return struct.pack('<I', crc ^ 0xFFFFFFFF)
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 132)
+port = struct.pack('>H', int(sys.argv[1]))
+print('ready', flush=True)
+DATA = 0
+while True:
+    packet = raw.recv(65536)
+    packet = packet[(packet[0] & 15) * 4:]
+    if packet[2:4] == port and packet[12] == DATA:
+        break
+chunk = struct.pack('>BBH', DATA, 3, 8) + b'abcd'
+crc = crc32c(packet[:8] + bytes(4) + chunk)
+sys.stdin.readline()
+raw.sendto(packet[:8] + crc + chunk, ('127.0.0.1', 0))
+`;
+
+for (const corked of [false, true]) {
+  test(`a ${corked ? 'corked ' : ''}write after a protocol violation leaves what had arrived to be read`, async (t) => {
+    const server = await t.listen({ ...quick, highWaterMark: 1 });
+    const { port } = server.address();
+    const intruder = t.spawn(PYTHON, ['-c', malformedChunk, port], 'pipe');
+    await once(intruder.stdout, 'data');
+    const client = t.connect({ host: '127.0.0.1', port, ...quick });
+    client.on('error', () => {});
+    const [peer] = await once(server, 'connection');
+    peer.pause();
+    client.write('one');
+    client.write('two');
+    await new Promise((resolve) => client.write('three', resolve));
+    // Arrived is what has been acknowledged.
+    await until(() => association(client.localPort, port).unacknowledged === 0);
+    intruder.stdin.end('\n');
+    await until(() => !association(port, client.localPort));
+
+    const data = [];
+    peer.on('data', (message) => data.push(String(message)));
+    peer.pause();
+    const end = ending(peer);
+    if (corked) peer.cork();
+    const written = new Promise((resolve) => peer.write('x', resolve));
+    if (corked) {
+      peer.write('y');
+      peer.uncork();
+    }
+    peer.resume();
+    assert.deepEqual(await end, ['ECONNABORTED', 'close']);
+    assert.deepEqual(data, ['one', 'two', 'three']);
+    assert.ok((await written) instanceof Error);
+  });
+}

@@ -57,7 +57,15 @@ static void take_address(union sd_addr *addr) {
 
 #define VALUE ((napi_value)(void *)&owner)
 
+struct buffer {
+  char *data;
+  size_t size;
+};
+
 static struct sd_env owner;
+static struct buffer buffers[1024]; /* a napi_value of one points to it */
+static size_t buffers_count;
+static napi_value blocks[SD_SLOTS + 1]; /* the array owner.blocks */
 static unsigned until_failure; /* calls until one fails; 0: none does */
 static bool failed;
 static const char *argument; /* the Buffer that a method is called with */
@@ -102,11 +110,14 @@ GIVES(napi_create_int32, int32_t value)
 GIVES(napi_create_int64, int64_t value)
 GIVES(napi_create_symbol, napi_value description)
 GIVES(napi_create_error, napi_value code, napi_value message)
+GIVES(napi_create_type_error, napi_value code, napi_value message)
+GIVES(napi_create_range_error, napi_value code, napi_value message)
 GIVES(napi_get_undefined)
 GIVES(napi_get_null)
 GIVES(napi_get_boolean, bool value)
 GIVES(napi_get_and_clear_last_exception)
 GIVES(napi_get_named_property, napi_value object, const char *name)
+GIVES(napi_get_element, napi_value object, uint32_t index)
 
 napi_status napi_create_string_utf8(napi_env env, const char *text,
                                     size_t length, napi_value *result) {
@@ -119,10 +130,25 @@ napi_status napi_create_string_latin1(napi_env env, const char *text,
   return napi_create_string_utf8(env, text, length, result);
 }
 
+napi_status napi_create_buffer(napi_env env, size_t size, void **data,
+                               napi_value *result) {
+  struct buffer *buffer = &buffers[buffers_count];
+  if (status() != napi_ok || buffers_count == sizeof buffers / sizeof *buffers)
+    return napi_generic_failure;
+  buffers_count++;
+  *buffer = (struct buffer){.data = malloc(size), .size = size};
+  *data = buffer->data;
+  *result = (napi_value)buffer;
+  return napi_ok;
+}
+
 napi_status napi_create_buffer_copy(napi_env env, size_t size, const void *data,
                                     void **copy, napi_value *result) {
-  touch(data, size);
-  return give(result);
+  void *created;
+  napi_status result_status = napi_create_buffer(env, size, &created, result);
+  if (result_status == napi_ok)
+    memcpy(created, data, size);
+  return result_status;
 }
 
 napi_status napi_set_named_property(napi_env env, napi_value object,
@@ -134,7 +160,13 @@ napi_status napi_set_named_property(napi_env env, napi_value object,
 napi_status napi_set_element(napi_env env, napi_value object, uint32_t index,
                              napi_value value) {
   assert(value);
-  return status();
+  if (status() != napi_ok)
+    return napi_generic_failure;
+  if (object == (napi_value)owner.blocks) {
+    assert(index <= SD_SLOTS);
+    blocks[index] = value;
+  }
+  return napi_ok;
 }
 
 napi_status napi_define_properties(napi_env env, napi_value object,
@@ -153,13 +185,13 @@ napi_status napi_is_buffer(napi_env env, napi_value value, bool *result) {
   return status();
 }
 
-/* The only other Buffer is that of the batch. */
 napi_status napi_get_buffer_info(napi_env env, napi_value value, void **data,
                                  size_t *size) {
-  bool batch = value == (napi_value)owner.batch_bytes;
-  *data = batch ? (void *)owner.batch : (void *)argument;
-  *size = batch ? sizeof *owner.batch : argument_size;
-  return batch ? napi_ok : status();
+  struct buffer *buffer = (struct buffer *)value;
+  bool created = buffer >= buffers && buffer < buffers + buffers_count;
+  *data = created ? buffer->data : (void *)argument;
+  *size = created ? buffer->size : argument_size;
+  return status();
 }
 
 napi_status napi_create_reference(napi_env env, napi_value value,
@@ -257,18 +289,29 @@ napi_status napi_fatal_exception(napi_env env, napi_value error) {
   return napi_ok;
 }
 
+/* Reads the next message of the batch where it says that this is. */
+static void deliver_next(void) {
+  const struct sd_item *item = &owner.batch->items[owner.batch->next++];
+  struct buffer *slab = (struct buffer *)owner.slab_bytes;
+  struct buffer *memory = item->slot ? (void *)blocks[item->slot] : slab;
+  if (memory == slab && slab->size == 0)
+    return; /* somebody took it away */
+  assert(memory && item->start + (size_t)item->size <= memory->size);
+  touch(memory->data + item->start, item->size);
+}
+
 /* JavaScript takes a message from the batch, or all; it may close the handle
- * that calls it. */
+ * that calls it, and take the slab away. */
 napi_status napi_call_function(napi_env env, napi_value self,
                                napi_value function, size_t argc,
                                const napi_value *argv, napi_value *result) {
   struct sd_batch *batch = owner.batch;
   uint8_t what = take();
   uint32_t all = what & 1 ? 1 : SD_DRAIN;
-  for (; all > 0 && batch->next < batch->count; all--) {
-    const struct sd_item *item = &batch->items[batch->next++];
-    touch((char *)batch + item->start, item->size);
-  }
+  for (; all > 0 && batch->next < batch->count; all--)
+    deliver_next();
+  if (what % 16 == 14 && owner.slab_bytes)
+    ((struct buffer *)owner.slab_bytes)->size = 0;
   if (what % 16 == 15 && owner.draining) {
     if (owner.draining->kind->class == SD_ENDPOINT)
       sd_endpoint_close((struct sd_endpoint *)owner.draining);
@@ -292,6 +335,7 @@ void uv_ref(uv_handle_t *handle) {}
 void uv_unref(uv_handle_t *handle) {}
 void uv_update_time(uv_loop_t *loop) {}
 uint64_t uv_now(const uv_loop_t *loop) { return 0; }
+uint64_t uv_hrtime(void) { return 0; }
 int uv_is_active(const uv_handle_t *handle) { return 0; }
 
 char *uv_err_name_r(int error, char *name, size_t size) {
@@ -306,22 +350,42 @@ void uv_close(uv_handle_t *handle, uv_close_cb done) {
 
 /* --------------------------------------------------------------- Kernel */
 
+/* Fills the memory of a message with `size` bytes, or as many as fit: input,
+ * and zeros when that ends. Returns how many. What lies behind them in the last
+ * part must not be read. */
+static size_t fill(const struct msghdr *message, size_t size) {
+  const struct iovec *last = &message->msg_iov[message->msg_iovlen - 1];
+  size_t filled = 0, i;
+  ASAN_UNPOISON_MEMORY_REGION(last->iov_base, last->iov_len);
+  for (i = 0; i < message->msg_iovlen; i++) {
+    const struct iovec *part = &message->msg_iov[i];
+    size_t left = size - filled;
+    size_t n = left < part->iov_len ? left : part->iov_len;
+    size_t taken = take_bytes(part->iov_base, n);
+    memset((char *)part->iov_base + taken, 0, n - taken);
+    filled += n;
+  }
+  if (filled < last->iov_len)
+    ASAN_POISON_MEMORY_REGION((char *)last->iov_base + filled,
+                              last->iov_len - filled);
+  return filled;
+}
+
 /* A message or notification, as long as there is input; an error now and then.
  * The type of a notification is one that exists, mostly. */
 ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
   struct sctp_rcvinfo info = {.rcv_sid = 1};
   struct cmsghdr *cmsg = CMSG_FIRSTHDR(message);
   char *data = message->msg_iov->iov_base;
-  size_t room = message->msg_iov->iov_len, size;
+  size_t size;
   uint8_t kind = take();
   uint16_t type;
-  ASAN_UNPOISON_MEMORY_REGION(data, room);
   if (input_left == 0 || kind == 255) {
     errno = input_left == 0 ? EAGAIN : take() & 1 ? ECONNRESET : ENOBUFS;
     return -1;
   }
   size = kind & 4 ? take() : take() * (size_t)64;
-  size = take_bytes(data, size < room ? size : room);
+  size = fill(message, size);
   message->msg_flags = kind & 1 ? MSG_EOR : 0;
   take_address(message->msg_name);
   info.rcv_assoc_id = 1 + (take() & 3); /* 0 is none */
@@ -335,7 +399,6 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     if (kind & 8 && size >= sizeof type)
       memcpy(data, &type, sizeof type);
   }
-  ASAN_POISON_MEMORY_REGION(data + size, room - size);
   return (ssize_t)size;
 }
 
@@ -432,6 +495,7 @@ static void fuzz_decoder(void) {
  * is left: what it has forgotten to free, the leak detector finds. */
 static void fuzz_handle(struct sd_handle *handle) {
   size_t i;
+  sd_slab_new(&owner);
   until_failure = take();
   for (i = 0; i < 64 && input_left > 0 && handle->state < SD_CLOSING; i++)
     handle->kind->on_ready(handle, UV_READABLE);
@@ -443,22 +507,21 @@ static void fuzz_handle(struct sd_handle *handle) {
   for (i = 0; i < wrapped_count; i++)
     sd_on_collected(NULL, wrapped[i], NULL);
   assert(!owner.handles);
-  ASAN_UNPOISON_MEMORY_REGION(owner.batch, sizeof *owner.batch);
   ASAN_UNPOISON_MEMORY_REGION(owner.scratch, sizeof owner.scratch);
 }
 
 static void fuzz_endpoint(void) {
   struct sd_endpoint *endpoint = sd_endpoint_new(&owner, -1);
-  endpoint->assembly.max = 4096;
+  endpoint->assembly.max = 65536;
   sd_endpoint_object(endpoint, VALUE);
   fuzz_handle(&endpoint->handle);
 }
 
 static void fuzz_socket(void) {
   struct sd_socket *socket =
-      sd_socket_new(&sd_socket_kind, &owner, -1, 4096, 4096);
+      sd_socket_new(&sd_socket_kind, &owner, -1, 65536, 65536);
   sd_handle_object(&socket->handle);
-  socket->handle.on_message = (napi_ref)VALUE;
+  socket->handle.on_event = socket->handle.on_message = (napi_ref)VALUE;
   socket->reading = true;
   socket->remote.sa.sa_family = AF_INET;
   fuzz_handle(&socket->handle);
@@ -468,14 +531,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static struct sd_batch batch;
   size_t i;
   owner = (struct sd_env){.batch = &batch,
-                          .batch_bytes = (napi_ref)&batch,
                           .use = (napi_ref)VALUE,
                           .deliver = (napi_ref)VALUE,
-                          .bind = (napi_ref)VALUE};
+                          .bind = (napi_ref)VALUE,
+                          .blocks = (napi_ref)blocks};
   for (i = 0; i < SD_CLASSES; i++)
     owner.classes[i] = (napi_ref)VALUE;
   batch.next = batch.count = 0;
-  wrapped_count = closing_count = until_failure = 0;
+  wrapped_count = closing_count = buffers_count = until_failure = 0;
   failed = false;
   input = data;
   input_left = size;
@@ -497,5 +560,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_socket();
     break;
   }
+  for (i = 0; i < buffers_count; i++)
+    free(buffers[i].data);
   return 0;
 }
