@@ -1,11 +1,13 @@
 'use strict';
 
-const { constants, open } = require('./lib/binding');
+const { isSupported, open, unavailable } = require('./lib/binding');
+const constants = require('./lib/constants');
 const { createServer } = require('./lib/server');
 const { connect } = require('./lib/socket');
 
 exports.open = open;
-exports.createServer = createServer;
-exports.connect = connect;
-exports.createConnection = connect;
+exports.createServer = unavailable ?? createServer;
+exports.connect = unavailable ?? connect;
+exports.createConnection = exports.connect;
+exports.isSupported = isSupported;
 exports.constants = constants;

@@ -77,7 +77,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -342,7 +341,11 @@ struct sd_destination {
   struct sd_destination *next; /* what the peer is called, too */
 };
 
-TAILQ_HEAD(sd_peers, sd_peer);
+/* Peers in an order: the next one's turn is the first's. */
+struct sd_peers {
+  struct sd_peer *first;
+  struct sd_peer *last;
+};
 
 /* One per peer of an endpoint: of its association, or of one that the kernel
  * has not set up yet, or that has ended. */
@@ -351,8 +354,8 @@ struct sd_peer {
   sctp_assoc_t id;           /* 0: there is no association now */
   struct sd_destination own; /* its primary address, in the table from the
                                 beginning to the end */
-  TAILQ_ENTRY(sd_peer) link;
   struct sd_peers *list; /* the one of the endpoint's that it is in, or NULL */
+  struct sd_peer *before, *after; /* in that list */
   /* What it sends: */
   uint32_t name; /* index of own.host in the endpoint's names */
   bool gone;     /* the association had ended when this was made */
@@ -539,19 +542,6 @@ static void sd_throw(napi_env env, sd_error_class create, const char *code,
   sd_throw_value(env, sd_error(env, create, code, message));
 }
 
-static const char *sd_hint(int error) {
-  switch (error) {
-  case -EPROTONOSUPPORT:
-  case -ESOCKTNOSUPPORT:
-    return ": this kernel has no SCTP. Load it with 'modprobe sctp'; on RHEL "
-           "and Fedora install kernel-modules-extra and remove sctp from the "
-           "blacklist in /etc/modprobe.d first; in a container load it on the "
-           "host";
-  default:
-    return "";
-  }
-}
-
 /* Makes the Error that Node makes of a failed system call: with code, errno and
  * syscall and, where `host` is given, address and port. Returns NULL if there
  * is no memory. */
@@ -561,13 +551,11 @@ static napi_value sd_system_error(napi_env env, const char *syscall, int error,
   napi_value object;
   uv_err_name_r(error, code, sizeof code);
   if (host && port > 0)
-    snprintf(message, sizeof message, "%s %s %s:%d%s", syscall, code, host,
-             port, sd_hint(error));
+    snprintf(message, sizeof message, "%s %s %s:%d", syscall, code, host, port);
   else if (host)
-    snprintf(message, sizeof message, "%s %s %s%s", syscall, code, host,
-             sd_hint(error));
+    snprintf(message, sizeof message, "%s %s %s", syscall, code, host);
   else
-    snprintf(message, sizeof message, "%s %s%s", syscall, code, sd_hint(error));
+    snprintf(message, sizeof message, "%s %s", syscall, code);
   object = sd_error(env, napi_create_error, code, message);
   return object && sd_define_number(env, object, "errno", error) &&
                  sd_define_string(env, object, "syscall", syscall) &&
@@ -2262,15 +2250,34 @@ static void sd_destination_add(struct sd_endpoint *endpoint,
                sd_destination_hash(host, to->port));
 }
 
+static void sd_peers_remove(struct sd_peers *list, struct sd_peer *peer) {
+  *(peer->before ? &peer->before->after : &list->first) = peer->after;
+  *(peer->after ? &peer->after->before : &list->last) = peer->before;
+}
+
+static void sd_peers_add_first(struct sd_peers *list, struct sd_peer *peer) {
+  peer->before = NULL;
+  peer->after = list->first;
+  *(list->first ? &list->first->before : &list->last) = peer;
+  list->first = peer;
+}
+
+static void sd_peers_add_last(struct sd_peers *list, struct sd_peer *peer) {
+  peer->after = NULL;
+  peer->before = list->last;
+  *(list->last ? &list->last->after : &list->first) = peer;
+  list->last = peer;
+}
+
 /* Puts a peer into this list, or into none. */
 static void sd_peer_move(struct sd_endpoint *endpoint, struct sd_peer *peer,
                          struct sd_peers *list) {
   if (peer->list)
-    TAILQ_REMOVE(peer->list, peer, link);
+    sd_peers_remove(peer->list, peer);
   if (peer->list == &endpoint->ended)
     endpoint->ended_count--;
   if (list)
-    TAILQ_INSERT_HEAD(list, peer, link);
+    sd_peers_add_first(list, peer);
   if (list == &endpoint->ended)
     endpoint->ended_count++;
   peer->list = list;
@@ -2280,7 +2287,7 @@ static void sd_peer_move(struct sd_endpoint *endpoint, struct sd_peer *peer,
  * socket without it, so that no piece of a message goes unaccounted for. */
 static bool sd_peers_reserve(struct sd_endpoint *endpoint) {
   struct sd_peer *peer;
-  if (!TAILQ_EMPTY(&endpoint->spare))
+  if (endpoint->spare.first)
     return true;
   peer = calloc(1, sizeof *peer);
   if (!peer)
@@ -2301,7 +2308,7 @@ static struct sd_peer *sd_peer_new(struct sd_endpoint *endpoint,
   napi_value names, string;
   if (!sd_peers_reserve(endpoint))
     return NULL;
-  peer = TAILQ_FIRST(&endpoint->spare);
+  peer = endpoint->spare.first;
   sd_addr_format(addr, host);
   if (napi_get_reference_value(env, endpoint->names, &names) != napi_ok ||
       !names ||
@@ -2435,7 +2442,7 @@ static void sd_peers_free(struct sd_endpoint *endpoint) {
   for (i = 0; i < all->size; i++)
     while (all->slots[i])
       sd_peer_remove(endpoint, ((struct sd_destination *)all->slots[i])->peer);
-  while ((peer = TAILQ_FIRST(&endpoint->spare))) {
+  while ((peer = endpoint->spare.first)) {
     sd_peer_move(endpoint, peer, NULL);
     free(peer);
   }
@@ -2659,7 +2666,7 @@ static void sd_peer_end(struct sd_endpoint *endpoint, struct sd_peer *peer,
   peer->error = error;
   sd_peer_move(endpoint, peer, &endpoint->ended);
   if (endpoint->ended_count > SD_ENDED_MAX)
-    sd_peer_remove(endpoint, TAILQ_LAST(&endpoint->ended, sd_peers));
+    sd_peer_remove(endpoint, endpoint->ended.last);
 }
 
 /* Whether send() has met a busy peer by this name. */
@@ -3296,7 +3303,7 @@ static void sd_endpoint_tell_ready(struct sd_endpoint *endpoint) {
   struct sd_calls calls;
   struct sd_peer *peer;
   bool go_on = sd_calls_begin(handle, &calls);
-  while (go_on && (peer = TAILQ_FIRST(&endpoint->ready))) {
+  while (go_on && (peer = endpoint->ready.first)) {
     sd_peer_move(endpoint, peer, NULL);
     go_on = sd_tell_of_peer(endpoint, SD_ON_DRAIN, NULL, peer->own.host,
                             peer->own.port, NULL);
@@ -3307,17 +3314,17 @@ static void sd_endpoint_tell_ready(struct sd_endpoint *endpoint) {
 /* Asks which of the busy peers have room again: of SD_LOOKS of them, those
  * first that were refused last. The others have their turn the next time. */
 static void sd_endpoint_ask(struct sd_endpoint *endpoint) {
-  struct sd_peer *peer, *last = TAILQ_LAST(&endpoint->busy, sd_peers);
+  struct sd_peer *peer, *last = endpoint->busy.last;
   int i;
   sd_room_ask(&endpoint->room);
-  for (i = 0; i < SD_LOOKS && (peer = TAILQ_FIRST(&endpoint->busy)); i++) {
+  for (i = 0; i < SD_LOOKS && (peer = endpoint->busy.first); i++) {
     sd_peer_ask(endpoint, peer);
     if (peer->chunks == 0 || (peer->bytes <= sd_peer_limit(endpoint) / 2 &&
                               sd_peer_fits(endpoint, peer, 0, peer->refused))) {
       sd_peer_move(endpoint, peer, &endpoint->ready);
     } else {
-      TAILQ_REMOVE(&endpoint->busy, peer, link);
-      TAILQ_INSERT_TAIL(&endpoint->busy, peer, link);
+      sd_peers_remove(&endpoint->busy, peer);
+      sd_peers_add_last(&endpoint->busy, peer);
     }
     if (peer == last)
       break;
@@ -3328,12 +3335,12 @@ static void sd_endpoint_ask(struct sd_endpoint *endpoint) {
 static void sd_endpoint_look(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
   sd_endpoint_ask(endpoint);
-  if (!TAILQ_EMPTY(&endpoint->ready)) {
+  if (endpoint->ready.first) {
     endpoint->look_ms = 0;
     sd_endpoint_tell_ready(endpoint);
   }
   if (handle->state != SD_OPEN ||
-      (TAILQ_EMPTY(&endpoint->busy) && TAILQ_EMPTY(&endpoint->ready)))
+      (!endpoint->busy.first && !endpoint->ready.first))
     return;
   endpoint->look_ms = endpoint->look_ms == 0 ? SD_LOOK_MIN_MS
                       : endpoint->look_ms < SD_LOOK_MAX_MS
@@ -3626,10 +3633,6 @@ static struct sd_endpoint *sd_endpoint_new(struct sd_env *owner, int fd) {
     close(fd);
   } else if (sd_handle_init(&endpoint->handle, &sd_endpoint_kind, owner, fd) ==
              0) {
-    TAILQ_INIT(&endpoint->busy);
-    TAILQ_INIT(&endpoint->ready);
-    TAILQ_INIT(&endpoint->ended);
-    TAILQ_INIT(&endpoint->spare);
     endpoint->room.fd = fd;
     endpoint->returns.max = 2 * SD_BUFFER; /* what a message can have */
     endpoint->own_buffers = sd_sys_own_buffers();
@@ -4719,6 +4722,18 @@ static napi_value sd_js_rto(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* probe(): 0 if a socket can be made, else the errno. Linux loads its module
+ * then, if it may. */
+static napi_value sd_js_probe(napi_env env, napi_callback_info info) {
+  napi_value result;
+  int fd = sd_sys_socket(AF_INET, SOCK_STREAM);
+  (void)info;
+  if (fd >= 0)
+    close(fd);
+  SD_CHECK(env, napi_create_int32(env, fd < 0 ? fd : 0, &result));
+  return result;
+}
+
 /* maxSendSize(): what a new socket would have. */
 static napi_value sd_js_max_send_size(napi_env env, napi_callback_info info) {
   napi_value result;
@@ -5115,75 +5130,6 @@ static napi_value sd_js_decode_notification(napi_env env,
   return NULL;
 }
 
-#define SD_CONSTANT(name)                                                      \
-  { #name, name }
-
-static const struct {
-  const char *name;
-  int value;
-} sd_constants[] = {
-    /* sac_state of SCTP_ASSOC_CHANGE, RFC 6458 section 6.1.1 */
-    SD_CONSTANT(SCTP_COMM_UP),
-    SD_CONSTANT(SCTP_COMM_LOST),
-    SD_CONSTANT(SCTP_RESTART),
-    SD_CONSTANT(SCTP_SHUTDOWN_COMP),
-    SD_CONSTANT(SCTP_CANT_STR_ASSOC),
-    /* spc_state of SCTP_PEER_ADDR_CHANGE, section 6.1.2 */
-    SD_CONSTANT(SCTP_ADDR_AVAILABLE),
-    SD_CONSTANT(SCTP_ADDR_UNREACHABLE),
-    SD_CONSTANT(SCTP_ADDR_REMOVED),
-    SD_CONSTANT(SCTP_ADDR_ADDED),
-    SD_CONSTANT(SCTP_ADDR_MADE_PRIM),
-    SD_CONSTANT(SCTP_ADDR_CONFIRMED),
-    SD_CONSTANT(SCTP_ADDR_POTENTIALLY_FAILED),
-    /* ssfe_flags of SCTP_SEND_FAILED_EVENT, section 6.1.11 */
-    SD_CONSTANT(SCTP_DATA_UNSENT),
-    SD_CONSTANT(SCTP_DATA_SENT),
-    /* pdapi_indication, section 6.1.7 */
-    SD_CONSTANT(SCTP_PARTIAL_DELIVERY_ABORTED),
-    /* auth_indication, section 6.1.8 */
-    SD_CONSTANT(SCTP_AUTH_NEW_KEY),
-    SD_CONSTANT(SCTP_AUTH_FREE_KEY),
-    SD_CONSTANT(SCTP_AUTH_NO_AUTH),
-    /* strreset_flags, RFC 6525 section 6.1.1 */
-    SD_CONSTANT(SCTP_STREAM_RESET_INCOMING_SSN),
-    SD_CONSTANT(SCTP_STREAM_RESET_OUTGOING_SSN),
-    SD_CONSTANT(SCTP_STREAM_RESET_DENIED),
-    SD_CONSTANT(SCTP_STREAM_RESET_FAILED),
-    /* state of a path, RFC 6458 section 8.2.2 */
-    SD_CONSTANT(SCTP_INACTIVE),
-    SD_CONSTANT(SCTP_PF),
-    SD_CONSTANT(SCTP_ACTIVE),
-    SD_CONSTANT(SCTP_UNCONFIRMED),
-    /* state of an association, section 8.2.1 */
-    SD_CONSTANT(SCTP_EMPTY),
-    SD_CONSTANT(SCTP_CLOSED),
-    SD_CONSTANT(SCTP_COOKIE_WAIT),
-    SD_CONSTANT(SCTP_COOKIE_ECHOED),
-    SD_CONSTANT(SCTP_ESTABLISHED),
-    SD_CONSTANT(SCTP_SHUTDOWN_PENDING),
-    SD_CONSTANT(SCTP_SHUTDOWN_SENT),
-    SD_CONSTANT(SCTP_SHUTDOWN_RECEIVED),
-    SD_CONSTANT(SCTP_SHUTDOWN_ACK_SENT),
-};
-
-/* All of these, and the types of the notifications. */
-static napi_value sd_constants_object(napi_env env) {
-  napi_value result;
-  bool ok = true;
-  size_t i;
-  SD_CHECK(env, napi_create_object(env, &result));
-  for (i = 0; ok && i < sizeof sd_events / sizeof *sd_events; i++)
-    ok = sd_define_number(env, result, sd_events[i].name, sd_events[i].type);
-  for (i = 0; ok && i < sizeof sd_constants / sizeof *sd_constants; i++)
-    ok = sd_define_number(env, result, sd_constants[i].name,
-                          sd_constants[i].value);
-  if (ok)
-    return result;
-  sd_throw_status(env);
-  return NULL;
-}
-
 /* ------------------------------------------------------------------ Init */
 
 static void sd_on_exit(napi_async_cleanup_hook_handle hook, void *data) {
@@ -5392,9 +5338,9 @@ NAPI_MODULE_INIT() {
       SD_FUNCTION("listen", sd_js_listen),
       SD_FUNCTION("maxSendSize", sd_js_max_send_size),
       SD_FUNCTION("rto", sd_js_rto),
+      SD_FUNCTION("probe", sd_js_probe),
       SD_FUNCTION("decodeNotification", sd_js_decode_notification),
   };
-  napi_value constants;
   struct sd_env *owner = calloc(1, sizeof *owner);
   if (!owner) {
     napi_throw_error(env, "ENOMEM", "no memory");
@@ -5417,9 +5363,5 @@ NAPI_MODULE_INIT() {
   SD_CHECK(env, napi_define_properties(env, exports,
                                        sizeof functions / sizeof *functions,
                                        functions));
-  constants = sd_constants_object(env);
-  if (!constants)
-    return NULL;
-  SD_CHECK(env, napi_set_named_property(env, exports, "constants", constants));
   return exports;
 }

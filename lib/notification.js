@@ -1,6 +1,7 @@
 'use strict';
 
-const { constants, decodeNotification } = require('./binding');
+const { decodeNotification } = require('./binding');
+const constants = require('./constants');
 
 /** The name of a value, of those names. */
 const among = (names) => (value) =>

@@ -6,6 +6,7 @@ const { isIP } = require('node:net');
 const { addAbortSignal, Duplex } = require('node:stream');
 const { StringDecoder } = require('node:string_decoder');
 const binding = require('./binding');
+const constants = require('./constants');
 const {
   closed,
   closedBeforeConnection,
@@ -31,8 +32,6 @@ const {
   settings,
   string,
 } = require('./options');
-
-const { constants } = binding;
 
 /** How long a connect() waits for its own closing association, and how often. */
 const RETRY_FOR = 1000;
