@@ -1007,7 +1007,27 @@ export type Notification =
       }
     >;
 
-/** The kernel's numbers, by the names of RFC 6458 and linux/sctp.h. */
+/** What {@link isSupported} tells. */
+export type Support =
+  | { supported: true; reason: null; hint: null }
+  | { supported: false; reason: string; hint: string };
+
+/**
+ * Tells whether SCTP can be used here, and if not, why and what helps: another
+ * platform, CPU or runtime, no binary, a kernel without SCTP, a module that is
+ * not installed, blocked or not loaded, a container, a seccomp filter. Both are
+ * sentences for people. An error of `open()`, `connect()` and `listen()` says the
+ * same.
+ *
+ * It never throws. It makes a socket and closes it, which lets Linux load its
+ * module if that is allowed.
+ */
+export function isSupported(): Support;
+
+/**
+ * The kernel's numbers, by the names of RFC 6458 and linux/sctp.h. They exist on
+ * each platform.
+ */
 export const constants: Readonly<
   Record<
     | Notification['type']

@@ -181,6 +181,7 @@ const DIFFERENCES = {
     ),
     differs('the other API, and the numbers of the kernel', {
       open: [undefined, 'function'],
+      isSupported: [undefined, 'function'],
       constants: [undefined, 'object'],
     }),
   ],

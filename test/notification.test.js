@@ -1,10 +1,22 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
 const { once } = require('node:events');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
 const { constants } = require('..');
 const { decode } = require('../lib/notification');
-const { ending, messages, pair, runPython, test, until } = require('./helpers');
+const {
+  ending,
+  messages,
+  pair,
+  run,
+  runPython,
+  test,
+  until,
+} = require('./helpers');
 
 /** The next notification of a type. */
 function notification(socket, type) {
@@ -331,11 +343,24 @@ test('an unknown value in a notification is its number', () => {
   assert.equal(decode(raw).interpreted, 'SCTP_PEER_ADDR_CHANGE: 99, 10.0.0.7');
 });
 
-test('the names of all constants are those of linux/sctp.h', () => {
-  assert.equal(constants.SCTP_ASSOC_CHANGE, 0x8001);
-  assert.equal(constants.SCTP_SEND_FAILED_EVENT, 0x800d);
-  for (const [name, value] of Object.entries(constants)) {
-    assert.match(name, /^SCTP_/);
-    assert.ok(Number.isInteger(value), name);
-  }
+test('all constants have the names and values of linux/sctp.h', (t) => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'constants-'));
+  t.after(() => fs.rmSync(directory, { recursive: true }));
+  const program = path.join(directory, 'print');
+  const names = Object.keys(constants);
+  const { status, stderr } = spawnSync('cc', ['-x', 'c', '-o', program, '-'], {
+    encoding: 'utf8',
+    env: { ...process.env, LD_PRELOAD: '' }, // of a sanitizer
+    input:
+      '#include <netinet/in.h>\n#include <stdio.h>\n' +
+      `#include <linux/sctp.h>\nint main() {${names
+        .map((name) => `printf("${name} %d\\n", ${name});`)
+        .join('')}}`,
+  });
+  assert.equal(status, 0, stderr);
+  const printed = run(program).trim().split('\n');
+  assert.deepEqual(
+    Object.entries(constants).map(([name, value]) => `${name} ${value}`),
+    printed,
+  );
 });

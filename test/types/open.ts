@@ -1,5 +1,5 @@
 // Compiled, not run: what must and what must not be accepted.
-import { type Endpoint, open, type RecvResult } from 'sctp-napi';
+import { type Endpoint, isSupported, open, type RecvResult } from 'sctp-napi';
 
 import sctp = require('sctp-napi');
 
@@ -59,3 +59,9 @@ open('0.0.0.0', 0, 65536);
 open(null, 0, 65536, () => {});
 // @ts-expect-error onDrain may be called without arguments
 endpoint.onDrain = (host: string) => host;
+
+const support = isSupported();
+if (!support.supported) {
+  const why: string = `${support.reason}: ${support.hint}`;
+  console.error(why);
+}
