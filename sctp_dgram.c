@@ -341,7 +341,7 @@ struct sd_destination {
   struct sd_destination *next; /* what the peer is called, too */
 };
 
-/* Peers in an order: the next one's turn is the first's. */
+/* A doubly linked list, whose first peer is next in turn. */
 struct sd_peers {
   struct sd_peer *first;
   struct sd_peer *last;

@@ -210,21 +210,3 @@ test('lib/ may be evaluated twice over one binary', async () => {
     });`);
   assert.equal(stdout, 'true\nx\nx\n');
 });
-
-for (const name of ['bun', 'deno']) {
-  test(`${name} gets an Error before the binary is loaded`, async () => {
-    const { code, signal, stderr } = await runScript(`
-      Object.defineProperty(process, 'versions', {
-        value: { ...process.versions, ${name}: '1.0.0' },
-      });
-      for (const key of Object.keys(require.cache)) delete require.cache[key];
-      process.dlopen = () => console.error('loaded');
-      require('./index.js');`);
-    assert.deepEqual([code, signal], [1, null]);
-    assert.match(
-      stderr,
-      new RegExp(`Error: sctp-napi works on Node.js only: ${name} `),
-    );
-    assert.doesNotMatch(stderr, /^loaded/m);
-  });
-}
