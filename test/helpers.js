@@ -9,6 +9,11 @@ const nodeTest = require('node:test');
 const { setTimeout: wait } = require('node:timers/promises');
 const { connect, createServer, open } = require('..');
 
+/** The addon that the package has loaded: compiled here, or a prebuilt one. */
+const binary = Object.keys(require.cache).find((file) =>
+  file.endsWith('.node'),
+);
+
 /** Also for the processes that tests start. See scripts/test. */
 process.env.PYTHON ??= 'python3';
 const { PYTHON } = process.env;
@@ -348,6 +353,7 @@ module.exports = {
   abortingPeer,
   association,
   associations,
+  binary,
   blockThread,
   SNDBUF,
   collector,

@@ -7,6 +7,7 @@ const path = require('node:path');
 const { setImmediate: turn } = require('node:timers/promises');
 const { open } = require('..');
 const {
+  binary,
   enterOwnNetwork,
   openSockets,
   run,
@@ -298,8 +299,7 @@ test('the addon can be loaded again', async (t) => {
   for (const file of Object.keys(require.cache)) {
     if (file.endsWith('.node')) delete require.cache[file];
   }
-  const file = require.resolve('../build/Release/sctp_dgram.node');
-  const again = require(file);
+  const again = require(binary);
   assert.notEqual(again.open, open);
   const received = [];
   const second = again.open('127.0.0.1', 0, 100, (r) => received.push(r));
@@ -309,7 +309,7 @@ test('the addon can be loaded again', async (t) => {
 });
 
 test('the bare binary exports open with the same contract', async () => {
-  const bare = require('../build/Release/sctp_dgram.node');
+  const bare = require(binary);
   const received = [];
   const handle = bare.open('127.0.0.1', 0, 100, (r) => received.push(r));
   const { address, port } = handle.address();
