@@ -172,26 +172,27 @@ test('thousands of connections, each with an exchange and an end, leave nothing'
       await round(${EACH});
       const before = [fds(), resources().length];
       let rss = await round(${EACH});
+      // A sanitizer keeps a record of each place that memory came from.
+      const limit = process.env.ASAN_OPTIONS ? Infinity : ${2 * EACH} * 1000;
       // Of what leaks, each round has its share, and 1000 bytes are less than
-      // two handles; what the garbage collector does comes and goes.
+      // two handles; what the garbage collector does comes and goes. On a slow
+      // machine the heap may grow for longer than the first rounds.
       let least = Infinity;
-      while (next < ${10 * EACH}) {
+      while (next < ${10 * EACH} || (least > limit && next < ${30 * EACH})) {
         const grown = (await round(${2 * EACH})) - rss;
         least = Math.min(least, grown);
         rss += grown;
       }
-      // A sanitizer keeps a record of each place that memory came from.
-      const limit = process.env.ASAN_OPTIONS ? Infinity : ${2 * EACH} * 1000;
       if (least > limit) throw new Error(least + ' bytes more');
       while (fds() > before[0]) await turn();
       if (resources().length > before[1]) throw new Error(String(resources()));
-      server.getConnections((error, count) => console.log(next, count));
+      server.getConnections((error, count) => console.log(count));
       server.close();
     });`,
     // A small young generation, whose growth would hide what leaks.
     { nodeArgs: ['--expose-gc', '--max-semi-space-size=1'] },
   );
-  assert.deepEqual([stderr, stdout, code], ['', `${10 * EACH} 0\n`, 0]);
+  assert.deepEqual([stderr, stdout, code], ['', '0\n', 0]);
   await until(() => associations().length === 0);
 });
 
