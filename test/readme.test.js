@@ -9,9 +9,11 @@ const { messages, runScript, test } = require('./helpers');
 
 const root = path.resolve(__dirname, '..');
 const read = (file) => fs.readFileSync(path.join(root, file), 'utf8');
-const snippets = [...read('README.md').matchAll(/```js\n(.*?)```/gs)].map(
-  ([, source]) => source,
-);
+const snippetsOf = (file, language) =>
+  [...read(file).matchAll(/^```(\w+)\n(.*?)^```/gms)]
+    .filter((match) => match[1] === language)
+    .map(([, , source]) => source);
+const snippets = snippetsOf('README.md', 'js');
 
 /** Runs a program of the repository; the test may write its input. */
 function start(file, ...args) {
@@ -66,6 +68,78 @@ test('the snippet of onDrain sends all', async () => {
     cwd: root,
   });
   assert.deepEqual([stderr, stdout, code], ['', '', 0]);
+});
+
+const INSTALL = 'docs/install.md';
+
+test('the snippets of docs/install.md run', async () => {
+  const [support, echo, webpack, ...configurations] = snippetsOf(INSTALL, 'js');
+  // In a block, they may declare names that runScript() has declared.
+  const run = (source) => runScript(`{${source}}`, { cwd: root });
+
+  const { code, stdout, stderr } = await run(support);
+  assert.deepEqual([stderr, stdout, code], ['', '', 0]);
+
+  const report = await run(echo);
+  assert.equal(report.code, 0, report.stdout);
+  for (const count of ['pass 1', 'fail 0', 'skipped 0']) {
+    assert.ok(report.stdout.includes(count), report.stdout);
+  }
+
+  const externals = await run(
+    `${webpack};console.log(Object.keys(module.exports.externals))`,
+  );
+  assert.equal(externals.stdout, "[ 'sctp-napi' ]\n");
+
+  assert.equal(configurations.length, 2); // Vite, Rollup
+  for (const source of configurations) {
+    const url = `data:text/javascript,${encodeURIComponent(source)}`;
+    const { default: options } = await import(url);
+    const { external } = options.build?.rollupOptions ?? options;
+    assert.deepEqual(external, ['sctp-napi']);
+  }
+});
+
+test('the JSON in docs/install.md is valid', () => {
+  const [dockerfile] = snippetsOf(INSTALL, 'dockerfile');
+  const [, command] = /^CMD (.*)$/m.exec(dockerfile);
+  for (const source of [...snippetsOf(INSTALL, 'json'), command]) {
+    JSON.parse(source);
+  }
+});
+
+test('docs/install.md names the packages that scripts/build asks for', () => {
+  const asked = [...read('scripts/build').matchAll(/^\s*.*\bneed (\S.*)$/gm)]
+    .map(([, names]) => names.match(/'[^']*'|[\w.+-]+/g))
+    .filter((names) => names.length === 4 && names[0] !== 'APT');
+  assert.equal(asked.length, 3);
+  for (const [i, command] of [
+    'apt install',
+    'dnf install',
+    'pacman -S',
+    'apk add',
+  ].entries()) {
+    const names = asked.map((packages) => packages[i].replaceAll("'", ''));
+    assert.ok(read(INSTALL).includes(`\`${command} ${names.join(' ')}\``));
+  }
+});
+
+test('the links in README.md and docs/install.md lead somewhere', () => {
+  const anchors = (file) =>
+    [...read(file).matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+      title
+        .toLowerCase()
+        .replace(/[^\w -]/g, '')
+        .replaceAll(' ', '-'),
+    );
+  for (const file of ['README.md', INSTALL]) {
+    for (const [, link] of read(file).matchAll(/\]\(([^)\s]+)\)/g)) {
+      const [name, anchor] = link.split('#');
+      const target = name ? path.join(path.dirname(file), name) : file;
+      assert.ok(fs.existsSync(path.join(root, target)), `${file}: ${link}`);
+      if (anchor) assert.ok(anchors(target).includes(anchor), link);
+    }
+  }
 });
 
 test('an ECMAScript module can import all', async () => {
