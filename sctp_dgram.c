@@ -2434,7 +2434,7 @@ static struct sd_peer *sd_peer_of(const struct sd_endpoint *endpoint,
 
 static void sd_peers_free(struct sd_endpoint *endpoint) {
   struct sd_table *all = &endpoint->destinations;
-  struct sd_peer *peer;
+  struct sd_peer *peer, *next;
   size_t i;
   for (i = 0; i < endpoint->peers.size; i++)
     while (endpoint->peers.slots[i])
@@ -2442,8 +2442,8 @@ static void sd_peers_free(struct sd_endpoint *endpoint) {
   for (i = 0; i < all->size; i++)
     while (all->slots[i])
       sd_peer_remove(endpoint, ((struct sd_destination *)all->slots[i])->peer);
-  while ((peer = endpoint->spare.first)) {
-    sd_peer_move(endpoint, peer, NULL);
+  for (peer = endpoint->spare.first; peer; peer = next) {
+    next = peer->after;
     free(peer);
   }
   free(all->slots);
