@@ -146,7 +146,7 @@ napi_status napi_create_buffer_copy(napi_env env, size_t size, const void *data,
                                     void **copy, napi_value *result) {
   void *created;
   napi_status result_status = napi_create_buffer(env, size, &created, result);
-  if (result_status == napi_ok)
+  if (result_status == napi_ok && size > 0)
     memcpy(created, data, size);
   return result_status;
 }
