@@ -37,7 +37,7 @@
  *    event mask or peers are touched. The memory itself stays valid: libuv runs
  *    no close callback inside ours. Our own objects get their properties
  *    defined, not assigned, so that making one runs no JavaScript.
- * 5. close() of an endpoint first flushes: in SD_FLUSHING no JavaScript is
+ * 5. close() of an endpoint first flushes: in SD_LINGERING no JavaScript is
  *    called any more, and the socket lives on until its peers have everything.
  *    Peers with an association are removed while messages are read and at the
  *    end, and a flush, which reads too, does not start while a drain is
@@ -86,7 +86,7 @@
 
 /* Messages (and notifications) taken from a socket before timers and other
  * sockets get their turn. */
-#define SD_DRAIN 64
+#define SD_RECEIVE_BUDGET 64
 
 /* The same where messages are thrown away, without a call into JavaScript. */
 #define SD_DISCARD 1024
@@ -109,7 +109,7 @@
 /* Room for the next message, with less of which JavaScript first gets those
  * that are there. The longest chunk that the kernel gives back, with what
  * stands before it, must fit. */
-#define SD_ROOM (68 * 1024)
+#define SD_SLAB_MIN_FREE (68 * 1024)
 
 /* Bytes of messages with which JavaScript gets them. */
 #define SD_BATCH_MAX (1024 * 1024)
@@ -139,17 +139,17 @@
 
 /* How often to look whether a busy peer has room again: the kernel does not
  * tell. First and last wait of a series that doubles. */
-#define SD_LOOK_MIN_MS 1
-#define SD_LOOK_MAX_MS 64
+#define SD_REFRESH_MIN_MS 1
+#define SD_REFRESH_MAX_MS 64
 
 /* Busy peers that are looked at together: each costs two system calls. */
-#define SD_LOOKS 64
+#define SD_REFRESH_PEERS 64
 
 /* Refused sends of which one looks whether that is still so. */
 #define SD_REFUSALS 64
 
 #define SD_TTL_MS 30000
-#define SD_FLUSH_MS 5000
+#define SD_LINGER_MS 5000
 
 /* Bytes of a chunk, until the path to the peer is known: that of Ethernet. */
 #define SD_FRAGMENT 1452
@@ -207,19 +207,19 @@ struct sd_item {
 /* Messages on their way to JavaScript, which sees this memory, too. It counts
  * `next` up before it hands one over; what is left when somebody throws is
  * handed over by the next call. */
-struct sd_batch {
+struct sd_rx_batch {
   uint32_t next;
   uint32_t count;
-  struct sd_item items[SD_DRAIN];
+  struct sd_item items[SD_RECEIVE_BUDGET];
 };
 
 /* Blocks: at most two for each message of a batch, and one for the next. */
-#define SD_SLOTS (2 * SD_DRAIN + 1)
+#define SD_SLOTS (2 * SD_RECEIVE_BUDGET + 1)
 
 enum sd_class { SD_ENDPOINT, SD_SOCKET, SD_LISTENER, SD_CLASSES };
 
 /* One per N-API environment (main thread, worker, reload). */
-struct sd_env {
+struct sd_addon {
   napi_env env;
   uv_loop_t *loop;
   napi_ref classes[SD_CLASSES];
@@ -229,8 +229,8 @@ struct sd_env {
   struct sd_handle *constructing; /* what a class is to wrap, or NULL */
   bool exiting;                   /* call no JavaScript any more */
   struct sd_handle *recent;       /* of sd_this(), or NULL */
-  struct sd_handle *draining;     /* which receives now, or NULL */
-  struct sd_batch *batch;
+  struct sd_handle *receiving;    /* which receives now, or NULL */
+  struct sd_rx_batch *batch;
   char *slab;            /* its bytes; valid until JavaScript is called */
   napi_ref slab_bytes;   /* the same as a Buffer */
   size_t used;           /* bytes of the slab that the batch takes */
@@ -244,21 +244,21 @@ struct sd_env {
   struct sd_handle *block_handle; /* whose messages these are, */
   uint32_t block_source;          /* ... and from whom */
   uint32_t block_slot;
-  char *received; /* where the last message is: the slab or the block */
-  napi_ref use;   /* the functions of sd_deliver_source */
-  napi_ref deliver;
-  napi_ref bind;
-  napi_ref throwing;
+  char *received;    /* where the last message is: the slab or the block */
+  napi_ref set_slab; /* the functions of sd_deliver_source */
+  napi_ref deliver_batch;
+  napi_ref make_on_message;
+  napi_ref make_send;
   napi_ref blocks;                           /* its array of blocks, by slot */
-  _Alignas(max_align_t) char aside[SD_SLAB]; /* of sd_batch_flush_before() */
+  _Alignas(max_align_t) char spill[SD_SLAB]; /* of sd_batch_deliver_before() */
   char scratch[SD_SCRATCH];                  /* for what is thrown away */
 };
 
 enum sd_state {
   SD_OPEN,
-  SD_FLUSHING, /* closed for JavaScript, the socket still sends */
-  SD_CLOSING,  /* uv_close() called, fd closed */
-  SD_CLOSED    /* close callbacks have run */
+  SD_LINGERING, /* closed for JavaScript, the socket still sends */
+  SD_CLOSING,   /* uv_close() called, fd closed */
+  SD_CLOSED     /* close callbacks have run */
 };
 
 struct sd_handle;
@@ -267,22 +267,22 @@ struct sd_handle;
 struct sd_kind {
   enum sd_class class;
   bool collectable; /* by the GC when it is unrefed and dropped */
-  void (*on_ready)(struct sd_handle *handle, int events); /* 0: an error */
-  void (*on_timer)(struct sd_handle *handle);
+  void (*handle_ready)(struct sd_handle *handle, int events); /* 0: an error */
+  void (*handle_timer)(struct sd_handle *handle);
   void (*release)(struct sd_handle *handle); /* what it owns, or NULL */
 };
 
 /* What every open socket has. */
 struct sd_handle {
   const struct sd_kind *kind;
-  struct sd_env *owner;
+  struct sd_addon *addon;
   struct sd_handle *next;
   struct sd_handle **link; /* what points to this one in the owner's list */
   enum sd_state state;
-  bool collected; /* no JavaScript object, or finalized */
-  bool unrefed;   /* the loop may end */
-  bool blocked;   /* a send met a full buffer and waits for room */
-  bool in_vain;   /* none has worked since there was room last */
+  bool collected;    /* no JavaScript object, or finalized */
+  bool unrefed;      /* the loop may end */
+  bool blocked;      /* a send met a full buffer and waits for room */
+  bool retry_failed; /* none has worked since there was room last */
   int fd;
   unsigned singles; /* drains in a row that found one message */
   size_t expected;  /* length of long messages here, or 0 */
@@ -324,7 +324,7 @@ struct sd_table {
 };
 
 /* What of a send buffer is free. */
-struct sd_room {
+struct sd_sndbuf {
   int fd;
   long size; /* of the buffer, when it was asked last */
   long left; /* at least; what was sent since is taken off */
@@ -357,9 +357,9 @@ struct sd_peer {
   struct sd_peers *list; /* the one of the endpoint's that it is in, or NULL */
   struct sd_peer *before, *after; /* in that list */
   /* What it sends: */
-  uint32_t name; /* index of own.host in the endpoint's names */
-  bool gone;     /* the association had ended when this was made */
-  bool skipping; /* the current message is too long, drop its pieces */
+  uint32_t host_index; /* index of own.host in the endpoint's names */
+  bool ended_early;    /* the association had ended when this was made */
+  bool skipping;       /* the current message is too long, drop its pieces */
   struct sd_partial partial;
   /* What is sent to it: */
   uint32_t handed;   /* chunks given to the association */
@@ -387,10 +387,10 @@ enum sd_callback { SD_ON_DRAIN, SD_ON_PEER, SD_ON_UNDELIVERED };
 struct sd_endpoint {
   struct sd_handle handle; /* first, so that one is cast to the other */
   napi_ref on_recv;        /* weak: a property of self keeps it alive */
-  napi_ref names;          /* weak, too: hosts of the peers, as strings */
+  napi_ref host_strings;   /* weak, too: hosts of the peers, as strings */
   napi_ref callbacks;      /* weak, too: by enum sd_callback */
   struct sd_assembly assembly;
-  struct sd_room room;
+  struct sd_sndbuf sndbuf;
   bool own_buffers;      /* each peer has a send buffer of its own */
   struct sd_table peers; /* which have an association */
   struct sd_table destinations;
@@ -401,7 +401,7 @@ struct sd_endpoint {
   struct sd_peers ended;     /* since the last send(), the newest first */
   size_t ended_count;
   struct sd_peers spare;      /* memory for new ones, one at least to receive */
-  uint32_t name_count;        /* of all peers, the spare ones, too */
+  uint32_t host_count;        /* of all peers, the spare ones, too */
   unsigned refusals;          /* sends that met a full buffer without a call */
   unsigned look_ms;           /* until busy ones are looked at again */
   struct sd_assembly returns; /* of messages that the kernel gives back */
@@ -1069,23 +1069,23 @@ static long sd_charge(size_t size, size_t fragment) {
          (rest > 0 ? sd_charge_chunk(rest) : 0);
 }
 
-static void sd_room_ask(struct sd_room *room) {
+static void sd_sndbuf_refresh(struct sd_sndbuf *sndbuf) {
   uint32_t memory[SK_MEMINFO_VARS] = {0};
   socklen_t length = sizeof memory;
-  sd_sys_getsockopt(room->fd, SOL_SOCKET, SO_MEMINFO, memory, &length);
-  room->size = (long)memory[SK_MEMINFO_SNDBUF];
-  room->left = room->size - (long)memory[SK_MEMINFO_WMEM_QUEUED];
+  sd_sys_getsockopt(sndbuf->fd, SOL_SOCKET, SO_MEMINFO, memory, &length);
+  sndbuf->size = (long)memory[SK_MEMINFO_SNDBUF];
+  sndbuf->left = sndbuf->size - (long)memory[SK_MEMINFO_WMEM_QUEUED];
 }
 
 /* Whether, when a message with this charge has been sent, another of `next`
  * bytes is taken; 0: none. */
-static bool sd_room_for_more(struct sd_room *room, long charge, size_t next) {
+static bool sd_sndbuf_fits(struct sd_sndbuf *sndbuf, long charge, size_t next) {
   long taken = charge + (long)next; /* nor longer than the buffer */
   if (next == 0)
     return false;
-  if (room->left <= taken)
-    sd_room_ask(room);
-  return room->left > taken;
+  if (sndbuf->left <= taken)
+    sd_sndbuf_refresh(sndbuf);
+  return sndbuf->left > taken;
 }
 
 /* ---------------------------------------------------- Messages in pieces */
@@ -1134,39 +1134,39 @@ static void sd_handle_maybe_free(struct sd_handle *handle) {
     free(handle);
 }
 
-static void sd_env_maybe_done(struct sd_env *owner) {
-  if (!owner->exiting || owner->handles || !owner->hook)
+static void sd_addon_maybe_done(struct sd_addon *addon) {
+  if (!addon->exiting || addon->handles || !addon->hook)
     return;
-  napi_remove_async_cleanup_hook(owner->hook);
-  owner->hook = NULL;
+  napi_remove_async_cleanup_hook(addon->hook);
+  addon->hook = NULL;
 }
 
 static void sd_on_handle_closed(struct sd_handle *handle) {
-  struct sd_env *owner = handle->owner;
+  struct sd_addon *addon = handle->addon;
   if (--handle->uv_handles > 0)
     return;
   if (handle->kind->release)
     handle->kind->release(handle);
   if (handle->context)
-    napi_async_destroy(owner->env, handle->context);
+    napi_async_destroy(addon->env, handle->context);
   if (handle->self)
-    napi_delete_reference(owner->env, handle->self);
+    napi_delete_reference(addon->env, handle->self);
   if (handle->run)
-    napi_delete_reference(owner->env, handle->run);
+    napi_delete_reference(addon->env, handle->run);
   if (handle->on_message)
-    napi_delete_reference(owner->env, handle->on_message);
+    napi_delete_reference(addon->env, handle->on_message);
   if (handle->on_event)
-    napi_delete_reference(owner->env, handle->on_event);
+    napi_delete_reference(addon->env, handle->on_event);
   *handle->link = handle->next;
   if (handle->next)
     handle->next->link = handle->link;
-  if (owner->recent == handle)
-    owner->recent = NULL;
-  if (owner->block_handle == handle)
-    owner->block = NULL;
+  if (addon->recent == handle)
+    addon->recent = NULL;
+  if (addon->block_handle == handle)
+    addon->block = NULL;
   handle->state = SD_CLOSED;
   sd_handle_maybe_free(handle);
-  sd_env_maybe_done(owner);
+  sd_addon_maybe_done(addon);
 }
 
 static void sd_on_poll_closed(uv_handle_t *poll) {
@@ -1188,24 +1188,24 @@ static void sd_handle_close(struct sd_handle *handle) {
 
 /* Takes over `fd`, which is closed if this fails. */
 static int sd_handle_init(struct sd_handle *handle, const struct sd_kind *kind,
-                          struct sd_env *owner, int fd) {
-  int error = uv_poll_init(owner->loop, &handle->poll, fd);
+                          struct sd_addon *addon, int fd) {
+  int error = uv_poll_init(addon->loop, &handle->poll, fd);
   if (error < 0) {
     close(fd);
     return error;
   }
-  uv_timer_init(owner->loop, &handle->timer);
+  uv_timer_init(addon->loop, &handle->timer);
   handle->kind = kind;
-  handle->owner = owner;
+  handle->addon = addon;
   handle->fd = fd;
   handle->uv_handles = 2;
   handle->collected = true;
   handle->poll.data = handle->timer.data = handle;
-  handle->next = owner->handles;
+  handle->next = addon->handles;
   if (handle->next)
     handle->next->link = &handle->next;
-  handle->link = &owner->handles;
-  owner->handles = handle;
+  handle->link = &addon->handles;
+  addon->handles = handle;
   return 0;
 }
 
@@ -1237,12 +1237,12 @@ static bool sd_hide(napi_env env, napi_value object, const char *name,
  * keeps the present one. */
 static bool sd_handle_keep_context(struct sd_handle *handle,
                                    napi_value object) {
-  struct sd_env *owner = handle->owner;
-  napi_env env = owner->env;
+  struct sd_addon *addon = handle->addon;
+  napi_env env = addon->env;
   napi_value class, snapshot, run;
-  if (!owner->storage_class)
+  if (!addon->storage_class)
     return true;
-  return napi_get_reference_value(env, owner->storage_class, &class) ==
+  return napi_get_reference_value(env, addon->storage_class, &class) ==
              napi_ok &&
          napi_get_named_property(env, class, "snapshot", &snapshot) ==
              napi_ok &&
@@ -1253,10 +1253,10 @@ static bool sd_handle_keep_context(struct sd_handle *handle,
 /* Gives the handle its JavaScript object. If this fails, the caller closes
  * the handle. */
 static bool sd_handle_wrap(struct sd_handle *handle, napi_value object) {
-  napi_env env = handle->owner->env;
+  napi_env env = handle->addon->env;
   /* Node 26 would keep the resource of a context from being collected. There
    * the context is in the snapshot, so the handle need not be the resource. */
-  napi_value resource = handle->owner->storage_class ? NULL : object;
+  napi_value resource = handle->addon->storage_class ? NULL : object;
   napi_value name;
   if (napi_wrap(env, object, handle, sd_on_collected, NULL, NULL) != napi_ok)
     return false;
@@ -1269,7 +1269,7 @@ static bool sd_handle_wrap(struct sd_handle *handle, napi_value object) {
 }
 
 static bool sd_handle_set_unrefed(struct sd_handle *handle, bool unrefed) {
-  napi_env env = handle->owner->env;
+  napi_env env = handle->addon->env;
   if (handle->state != SD_OPEN || handle->unrefed == unrefed)
     return true;
   handle->unrefed = unrefed;
@@ -1293,12 +1293,12 @@ static void sd_on_poll(uv_poll_t *poll, int status, int events) {
   struct sd_handle *handle = poll->data;
   if (status < 0)
     handle->armed = events = 0;
-  handle->kind->on_ready(handle, events);
+  handle->kind->handle_ready(handle, events);
 }
 
 static void sd_on_timer(uv_timer_t *timer) {
   struct sd_handle *handle = timer->data;
-  handle->kind->on_timer(handle);
+  handle->kind->handle_timer(handle);
 }
 
 /* uv_poll_start() costs system calls also where nothing changes. It fails only
@@ -1318,7 +1318,7 @@ static void sd_handle_start_timer(struct sd_handle *handle, uint64_t ms) {
   if (handle->state >= SD_CLOSING)
     return;
   /* The loop's clock stands still while JavaScript runs. */
-  uv_update_time(handle->owner->loop);
+  uv_update_time(handle->addon->loop);
   uv_timer_start(&handle->timer, sd_on_timer, ms, 0);
 }
 
@@ -1328,7 +1328,7 @@ static void sd_handle_block(struct sd_handle *handle) {
   if (handle->blocked)
     return;
   handle->blocked = true;
-  if (handle->in_vain)
+  if (handle->retry_failed)
     sd_handle_start_timer(handle, SD_BACKOFF_MS);
   else
     sd_handle_arm(handle, handle->armed | UV_WRITABLE);
@@ -1338,7 +1338,7 @@ static void sd_handle_block(struct sd_handle *handle) {
 static void sd_handle_unblock(struct sd_handle *handle) {
   sd_handle_arm(handle, handle->armed & ~UV_WRITABLE);
   handle->blocked = false;
-  handle->in_vain = true;
+  handle->retry_failed = true;
 }
 
 /* --------------------------------------------------- Calls to JavaScript */
@@ -1348,78 +1348,78 @@ static void sd_handle_unblock(struct sd_handle *handle) {
 
 /* Calls that belong together: nextTick and promise callbacks run once, at their
  * end. */
-struct sd_calls {
+struct sd_scope {
   bool begun;
   napi_handle_scope handles;
-  napi_callback_scope scope;
+  napi_callback_scope callbacks;
 };
 
 /* Reports what JavaScript threw as Node does for any callback. `status` is
  * what the failed call returned. */
-static void sd_report(struct sd_env *owner, napi_status status) {
+static void sd_report_exception(struct sd_addon *addon, napi_status status) {
   napi_value error;
   bool pending = false;
-  napi_is_exception_pending(owner->env, &pending);
+  napi_is_exception_pending(addon->env, &pending);
   if (pending &&
-      napi_get_and_clear_last_exception(owner->env, &error) == napi_ok)
-    status = napi_fatal_exception(owner->env, error);
+      napi_get_and_clear_last_exception(addon->env, &error) == napi_ok)
+    status = napi_fatal_exception(addon->env, error);
   /* "Pending exception" without one: the thread is being terminated. */
   if (status == napi_pending_exception)
-    owner->exiting = true;
+    addon->exiting = true;
 }
 
 /* Whether to go on with a handle: to be asked after any JavaScript, which are
  * hooks, getters, setters and proxies, too. */
 static bool sd_handle_usable(const struct sd_handle *handle) {
-  return handle->state == SD_OPEN && !handle->owner->exiting;
+  return handle->state == SD_OPEN && !handle->addon->exiting;
 }
 
-static void sd_calls_end(struct sd_handle *handle, struct sd_calls *calls) {
-  struct sd_env *owner = handle->owner;
+static void sd_scope_close(struct sd_handle *handle, struct sd_scope *scope) {
+  struct sd_addon *addon = handle->addon;
   napi_status status;
-  if (!calls->begun)
+  if (!scope->begun)
     return;
-  calls->begun = false;
-  status = napi_close_callback_scope(owner->env, calls->scope);
+  scope->begun = false;
+  status = napi_close_callback_scope(addon->env, scope->callbacks);
   if (status != napi_ok)
-    sd_report(owner, status);
-  napi_close_handle_scope(owner->env, calls->handles);
+    sd_report_exception(addon, status);
+  napi_close_handle_scope(addon->env, scope->handles);
 }
 
 /* Returns false, with nothing begun, if the handle cannot be used any more: a
  * `before` hook is JavaScript. */
-static bool sd_calls_begin(struct sd_handle *handle, struct sd_calls *calls) {
-  napi_env env = handle->owner->env;
+static bool sd_scope_open(struct sd_handle *handle, struct sd_scope *scope) {
+  napi_env env = handle->addon->env;
   napi_value self;
-  calls->begun = false;
+  scope->begun = false;
   if (!sd_handle_usable(handle) ||
-      napi_open_handle_scope(env, &calls->handles) != napi_ok)
+      napi_open_handle_scope(env, &scope->handles) != napi_ok)
     return false;
-  calls->begun =
+  scope->begun =
       napi_get_reference_value(env, handle->self, &self) == napi_ok && self &&
-      napi_open_callback_scope(env, self, handle->context, &calls->scope) ==
+      napi_open_callback_scope(env, self, handle->context, &scope->callbacks) ==
           napi_ok;
-  if (!calls->begun)
-    napi_close_handle_scope(env, calls->handles);
+  if (!scope->begun)
+    napi_close_handle_scope(env, scope->handles);
   else if (!sd_handle_usable(handle))
-    sd_calls_end(handle, calls);
-  return calls->begun;
+    sd_scope_close(handle, scope);
+  return scope->begun;
 }
 
 /* Goes on after an exception. Returns false if the handle cannot be used any
  * more: nextTick and promise callbacks have run, too. */
-static bool sd_calls_renew(struct sd_handle *handle, struct sd_calls *calls) {
-  sd_calls_end(handle, calls);
-  return sd_calls_begin(handle, calls);
+static bool sd_scope_reopen(struct sd_handle *handle, struct sd_scope *scope) {
+  sd_scope_close(handle, scope);
+  return sd_scope_open(handle, scope);
 }
 
-/* Calls `function`, after sd_calls_begin(). False: make no more of these calls,
+/* Calls `function`, after sd_scope_open(). False: make no more of these calls,
  * since the handle is not open any more, or since an exception has cleared the
  * async context. */
-static bool sd_call(struct sd_handle *handle, napi_value function, size_t argc,
-                    const napi_value *argv) {
-  struct sd_env *owner = handle->owner;
-  napi_env env = owner->env;
+static bool sd_upcall(struct sd_handle *handle, napi_value function,
+                      size_t argc, const napi_value *argv) {
+  struct sd_addon *addon = handle->addon;
+  napi_env env = addon->env;
   napi_value self, run, run_argv[1 + SD_ARGUMENTS];
   napi_status status;
   if (!sd_handle_usable(handle))
@@ -1436,7 +1436,7 @@ static bool sd_call(struct sd_handle *handle, napi_value function, size_t argc,
     status = napi_call_function(env, self, function, argc, argv, NULL);
   }
   if (status != napi_ok)
-    sd_report(owner, status);
+    sd_report_exception(addon, status);
   return status == napi_ok && sd_handle_usable(handle);
 }
 
@@ -1444,7 +1444,7 @@ static bool sd_call(struct sd_handle *handle, napi_value function, size_t argc,
  * before. */
 static bool sd_emit(struct sd_handle *handle, const char *event, size_t argc,
                     const napi_value *argv) {
-  napi_env env = handle->owner->env;
+  napi_env env = handle->addon->env;
   napi_value on_event, all[SD_ARGUMENTS];
   if (argc > 0)
     memcpy(all + 1, argv, argc * sizeof *argv);
@@ -1454,7 +1454,7 @@ static bool sd_emit(struct sd_handle *handle, const char *event, size_t argc,
          on_event &&
          napi_create_string_latin1(env, event, NAPI_AUTO_LENGTH, &all[0]) ==
              napi_ok &&
-         sd_call(handle, on_event, argc + 1, all);
+         sd_upcall(handle, on_event, argc + 1, all);
 }
 
 /* --------------------------------------------------------------- Batches */
@@ -1486,10 +1486,10 @@ static const char sd_deliver_source[] =
     "  let slab;"
     "  let memory;"
     "  let base = 0;"
-    "  function use(newSlab) {"
+    "  function setSlab(newSlab) {"
     "    slab = newSlab;"
     "  }"
-    "  function deliver(onMessage) {"
+    "  function deliverBatch(onMessage) {"
     "    while (words[0] < words[1]) {"
     "      const at = 2 + 7 * words[0]++;"
     "      const slot = words[at];"
@@ -1525,33 +1525,34 @@ static const char sd_deliver_source[] =
     "      onMessage(data, words[at + 4], words[at + 5], words[at + 6]);"
     "    }"
     "  }"
-    "  const bind = (onRecv, names, callbacks) => {"
-    "    setPrototypeOf(names, null);"
+    "  const makeOnMessage = (onRecv, hosts, callbacks) => {"
+    "    setPrototypeOf(hosts, null);"
     "    setPrototypeOf(callbacks, null);"
-    "    return (data, name, port) => {"
-    "      onRecv([data, names[name], port]);"
+    "    return (data, host, port) => {"
+    "      onRecv([data, hosts[host], port]);"
     "    };"
     "  };"
-    "  const throwing = (send) => ({"
+    "  const makeSend = (send) => ({"
     "    send(buffer, host, port) {"
     "      const result = send.call(this, buffer, host, port);"
     "      if (typeof result === 'number') return result;"
     "      throw result;"
     "    }"
     "  }).send;"
-    "  return { use, deliver, bind, blocks, throwing };"
+    "  return { setSlab, deliverBatch, makeOnMessage, blocks, makeSend };"
     "}";
 
 /* Takes memory for the messages to come. */
-static napi_status sd_slab_new(struct sd_env *owner) {
-  napi_env env = owner->env;
+static napi_status sd_slab_new(struct sd_addon *addon) {
+  napi_env env = addon->env;
   void *data;
   napi_value slab, use;
   napi_ref bytes = NULL;
   napi_status status = napi_create_buffer(env, SD_SLAB, &data, &slab);
   if (status == napi_ok &&
       (status = napi_create_reference(env, slab, 1, &bytes)) == napi_ok &&
-      (status = napi_get_reference_value(env, owner->use, &use)) == napi_ok)
+      (status = napi_get_reference_value(env, addon->set_slab, &use)) ==
+          napi_ok)
     status = napi_call_function(env, use, use, 1, &slab, NULL);
   if (status != napi_ok) {
     if (bytes)
@@ -1559,52 +1560,53 @@ static napi_status sd_slab_new(struct sd_env *owner) {
     napi_get_and_clear_last_exception(env, &use);
     return status;
   }
-  if (owner->slab_bytes)
-    napi_delete_reference(env, owner->slab_bytes);
-  owner->slab_bytes = bytes;
-  owner->slab = data;
+  if (addon->slab_bytes)
+    napi_delete_reference(env, addon->slab_bytes);
+  addon->slab_bytes = bytes;
+  addon->slab = data;
   return napi_ok;
 }
 
 /* Finds the memory again after a call into JavaScript, which may have taken it
  * away. */
-static bool sd_slab_find(struct sd_env *owner) {
+static bool sd_slab_find(struct sd_addon *addon) {
   napi_value bytes;
   void *data;
   size_t size;
-  if (napi_get_reference_value(owner->env, owner->slab_bytes, &bytes) !=
+  if (napi_get_reference_value(addon->env, addon->slab_bytes, &bytes) !=
           napi_ok ||
-      napi_get_buffer_info(owner->env, bytes, &data, &size) != napi_ok)
+      napi_get_buffer_info(addon->env, bytes, &data, &size) != napi_ok)
     return false;
-  owner->slab = data;
+  addon->slab = data;
   if (size == SD_SLAB)
     return true;
-  owner->batch->next = owner->batch->count = 0; /* gone with it */
-  return sd_slab_new(owner) == napi_ok;
+  addon->batch->next = addon->batch->count = 0; /* gone with it */
+  return sd_slab_new(addon) == napi_ok;
 }
 
-static void sd_batch_clear(struct sd_env *owner) {
-  owner->batch->next = owner->batch->count = 0;
-  owner->used = owner->bytes = 0;
-  owner->group = NULL;
+static void sd_batch_clear(struct sd_addon *addon) {
+  addon->batch->next = addon->batch->count = 0;
+  addon->used = addon->bytes = 0;
+  addon->group = NULL;
 }
 
 /* To be called before the first of sd_batch_recv(). */
 static void sd_batch_begin(struct sd_handle *handle) {
-  handle->owner->draining = handle;
-  sd_batch_clear(handle->owner);
+  handle->addon->receiving = handle;
+  sd_batch_clear(handle->addon);
 }
 
 /* JavaScript is called for a closed handle no more. */
-static void sd_batch_forget(struct sd_handle *handle) {
-  struct sd_env *owner = handle->owner;
-  if (owner->draining == handle)
-    owner->batch->count = 0;
+static void sd_batch_cancel(struct sd_handle *handle) {
+  struct sd_addon *addon = handle->addon;
+  if (addon->receiving == handle)
+    addon->batch->count = 0;
 }
 
-static bool sd_batch_full(const struct sd_env *owner) {
-  return owner->batch->count == SD_DRAIN || SD_SLAB - owner->used < SD_ROOM ||
-         owner->bytes >= SD_BATCH_MAX;
+static bool sd_batch_full(const struct sd_addon *addon) {
+  return addon->batch->count == SD_RECEIVE_BUDGET ||
+         SD_SLAB - addon->used < SD_SLAB_MIN_FREE ||
+         addon->bytes >= SD_BATCH_MAX;
 }
 
 /* After so many drains in a row that found no second message, only each so
@@ -1613,14 +1615,14 @@ static bool sd_batch_full(const struct sd_env *owner) {
 
 /* How many messages to look for. Where they come one at a time, looking for the
  * next costs more than it finds, and polling would report it. */
-static int sd_drain_budget(struct sd_handle *handle) {
+static int sd_receive_budget(struct sd_handle *handle) {
   if (handle->singles < SD_SINGLES || handle->singles++ % SD_SINGLES == 0)
-    return SD_DRAIN;
+    return SD_RECEIVE_BUDGET;
   return 1;
 }
 
 /* What has been found, of as many as the budget was. */
-static void sd_drain_found(struct sd_handle *handle, int budget, int found) {
+static void sd_receive_found(struct sd_handle *handle, int budget, int found) {
   if (found > 1)
     handle->singles = 0;
   else if (budget > 1 && handle->singles < SD_SINGLES)
@@ -1629,14 +1631,14 @@ static void sd_drain_found(struct sd_handle *handle, int budget, int found) {
 
 /* Puts a block into the next slot. What comes into it is delivered after what
  * is in the one before. Returns false if there is no memory. */
-static bool sd_block_put(struct sd_env *owner, napi_value block) {
-  napi_env env = owner->env;
+static bool sd_block_put(struct sd_addon *addon, napi_value block) {
+  napi_env env = addon->env;
   napi_value blocks;
-  uint32_t slot = owner->block_slot % SD_SLOTS + 1;
-  if (napi_get_reference_value(env, owner->blocks, &blocks) != napi_ok ||
+  uint32_t slot = addon->block_slot % SD_SLOTS + 1;
+  if (napi_get_reference_value(env, addon->blocks, &blocks) != napi_ok ||
       napi_set_element(env, blocks, slot, block) != napi_ok)
     return false;
-  owner->block_slot = slot;
+  addon->block_slot = slot;
   return true;
 }
 
@@ -1644,37 +1646,37 @@ static bool sd_block_put(struct sd_env *owner, napi_value block) {
  * which it is received: a second copy would cost as much as the first. Returns
  * how much there is; 0: none. */
 static size_t sd_block_prepare(struct sd_handle *handle) {
-  struct sd_env *owner = handle->owner;
+  struct sd_addon *addon = handle->addon;
   size_t size = handle->expected;
   size_t block_size = size <= SD_TOGETHER / 2 ? SD_TOGETHER : size;
   napi_value block, error;
   void *data;
-  if (size == 0 || size > SD_SLAB - owner->used)
+  if (size == 0 || size > SD_SLAB - addon->used)
     return 0;
-  if (owner->block && owner->block_size == block_size &&
-      (owner->block_used == 0 || owner->block_handle == handle) &&
-      owner->block_size - owner->block_used >= size)
+  if (addon->block && addon->block_size == block_size &&
+      (addon->block_used == 0 || addon->block_handle == handle) &&
+      addon->block_size - addon->block_used >= size)
     return size;
-  owner->block = NULL;
-  if (napi_create_buffer(owner->env, block_size, &data, &block) != napi_ok ||
-      !sd_block_put(owner, block)) {
-    napi_get_and_clear_last_exception(owner->env, &error);
+  addon->block = NULL;
+  if (napi_create_buffer(addon->env, block_size, &data, &block) != napi_ok ||
+      !sd_block_put(addon, block)) {
+    napi_get_and_clear_last_exception(addon->env, &error);
     return 0;
   }
-  owner->block = data;
-  owner->block_size = block_size;
-  owner->block_used = owner->block_dirty = 0;
+  addon->block = data;
+  addon->block_size = block_size;
+  addon->block_used = addon->block_dirty = 0;
   return size;
 }
 
 /* Moves what was received last, of which the first `own` bytes are in the
  * block, to the slab. */
-static void sd_block_leave(struct sd_env *owner, size_t n, size_t own) {
-  char *slab = owner->slab + owner->used;
+static void sd_block_leave(struct sd_addon *addon, size_t n, size_t own) {
+  char *slab = addon->slab + addon->used;
   if (n > own)
     memmove(slab + own, slab, n - own);
-  memcpy(slab, owner->received, n < own ? n : own);
-  owner->received = slab;
+  memcpy(slab, addon->received, n < own ? n : own);
+  addon->received = slab;
 }
 
 /* Decides where the message stays of which `n` bytes were received, the first
@@ -1682,39 +1684,39 @@ static void sd_block_leave(struct sd_env *owner, size_t n, size_t own) {
  * expected, else in the slab. */
 static void sd_batch_place(struct sd_handle *handle, size_t n, size_t own,
                            int flags) {
-  struct sd_env *owner = handle->owner;
+  struct sd_addon *addon = handle->addon;
   size_t in_block = n < own ? n : own;
   bool whole = flags & MSG_EOR && !(flags & MSG_NOTIFICATION);
   if (whole && n >= SD_LONG &&
       (n > handle->expected || n < handle->expected / 2))
     handle->expected = n;
   if (own == 0) {
-    owner->received = owner->slab + owner->used;
+    addon->received = addon->slab + addon->used;
     return;
   }
-  owner->received = owner->block + owner->block_used;
-  if (owner->block_dirty < in_block)
-    owner->block_dirty = in_block;
+  addon->received = addon->block + addon->block_used;
+  if (addon->block_dirty < in_block)
+    addon->block_dirty = in_block;
   if (!whole || n > own || n < SD_LONG || n < own / 2)
-    sd_block_leave(owner, n, own);
+    sd_block_leave(addon, n, own);
 }
 
-/* Receives behind the messages that are in the batch already; owner->received
+/* Receives behind the messages that are in the batch already; addon->received
  * is where. Where there are none, JavaScript may have been called since. */
 static ssize_t sd_batch_recv(struct sd_handle *handle,
                              struct sd_received *received) {
-  struct sd_env *owner = handle->owner;
+  struct sd_addon *addon = handle->addon;
   struct iovec iov[2];
   size_t own;
   ssize_t n;
-  if (owner->batch->count == 0 && !sd_slab_find(owner))
+  if (addon->batch->count == 0 && !sd_slab_find(addon))
     return -ENOMEM;
   own = sd_block_prepare(handle);
   iov[0] =
-      (struct iovec){.iov_base = own ? owner->block + owner->block_used : NULL,
+      (struct iovec){.iov_base = own ? addon->block + addon->block_used : NULL,
                      .iov_len = own};
-  iov[1] = (struct iovec){.iov_base = owner->slab + owner->used,
-                          .iov_len = SD_SLAB - owner->used - own};
+  iov[1] = (struct iovec){.iov_base = addon->slab + addon->used,
+                          .iov_len = SD_SLAB - addon->used - own};
   n = sd_sys_recv(handle->fd, own ? iov : iov + 1, own ? 2 : 1, received);
   sd_batch_place(handle, n > 0 ? (size_t)n : 0, own, received->flags);
   return n;
@@ -1725,115 +1727,115 @@ static ssize_t sd_batch_recv(struct sd_handle *handle,
   (((size) + _Alignof(max_align_t) - 1) / _Alignof(max_align_t) *              \
    _Alignof(max_align_t))
 
-static struct sd_item *sd_batch_next(struct sd_env *owner, size_t size,
+static struct sd_item *sd_batch_next(struct sd_addon *addon, size_t size,
                                      uint32_t sid, uint32_t ppid,
                                      bool unordered) {
-  struct sd_item *item = &owner->batch->items[owner->batch->count++];
+  struct sd_item *item = &addon->batch->items[addon->batch->count++];
   *item = (struct sd_item){
       .size = (uint32_t)size, .sid = sid, .ppid = ppid, .unordered = unordered};
-  owner->bytes += size;
+  addon->bytes += size;
   return item;
 }
 
 /* Keeps a message in the block where it was received. */
-static void sd_block_add(struct sd_env *owner, struct sd_item *item,
+static void sd_block_add(struct sd_addon *addon, struct sd_item *item,
                          size_t size, uint32_t source) {
   size_t taken = SD_ALIGN(size);
-  if (owner->block_dirty > size)
-    memset(owner->received + size, 0, owner->block_dirty - size);
-  owner->block_dirty = 0;
-  item->slot = owner->block_slot;
-  item->start = (uint32_t)owner->block_used;
-  owner->block_used += taken;
-  owner->block_handle = owner->draining;
-  owner->block_source = source;
-  if (owner->block_size < owner->block_used + SD_LONG)
-    owner->block = NULL;
+  if (addon->block_dirty > size)
+    memset(addon->received + size, 0, addon->block_dirty - size);
+  addon->block_dirty = 0;
+  item->slot = addon->block_slot;
+  item->start = (uint32_t)addon->block_used;
+  addon->block_used += taken;
+  addon->block_handle = addon->receiving;
+  addon->block_source = source;
+  if (addon->block_size < addon->block_used + SD_LONG)
+    addon->block = NULL;
 }
 
 /* Keeps what was received last, as one more message. Messages of different
  * sources share no memory. */
-static void sd_batch_add(struct sd_env *owner, size_t size, uint32_t source,
+static void sd_batch_add(struct sd_addon *addon, size_t size, uint32_t source,
                          uint32_t sid, uint32_t ppid, bool unordered) {
-  struct sd_item *item = sd_batch_next(owner, size, sid, ppid, unordered);
-  size_t start = owner->used;
-  if (owner->received != owner->slab + start) {
-    if (owner->block_used == 0 || owner->block_source == source) {
-      sd_block_add(owner, item, size, source);
-      owner->group = NULL;
+  struct sd_item *item = sd_batch_next(addon, size, sid, ppid, unordered);
+  size_t start = addon->used;
+  if (addon->received != addon->slab + start) {
+    if (addon->block_used == 0 || addon->block_source == source) {
+      sd_block_add(addon, item, size, source);
+      addon->group = NULL;
       return;
     }
-    sd_block_leave(owner, size, size);
-    owner->block = NULL; /* the next may be of this source again */
+    sd_block_leave(addon, size, size);
+    addon->block = NULL; /* the next may be of this source again */
   }
   item->start = (uint32_t)start;
-  owner->used += SD_ALIGN(size);
-  if (!owner->group || owner->group_source != source || size >= SD_LONG ||
-      owner->group->size >= SD_LONG ||
-      start + size - owner->group->start > SD_TOGETHER)
-    owner->group = item;
-  owner->group_source = source;
-  owner->group->span = (uint32_t)(start + size - owner->group->start);
+  addon->used += SD_ALIGN(size);
+  if (!addon->group || addon->group_source != source || size >= SD_LONG ||
+      addon->group->size >= SD_LONG ||
+      start + size - addon->group->start > SD_TOGETHER)
+    addon->group = item;
+  addon->group_source = source;
+  addon->group->span = (uint32_t)(start + size - addon->group->start);
 }
 
 /* Adds a message that was received in pieces. Returns false if there is no
  * memory. */
-static bool sd_batch_add_whole(struct sd_env *owner,
+static bool sd_batch_add_whole(struct sd_addon *addon,
                                const struct sd_partial *message, uint32_t sid,
                                uint32_t ppid, bool unordered) {
   napi_value whole, error;
-  if (napi_create_buffer_copy(owner->env, message->length, message->data, NULL,
+  if (napi_create_buffer_copy(addon->env, message->length, message->data, NULL,
                               &whole) != napi_ok ||
-      !sd_block_put(owner, whole)) {
-    napi_get_and_clear_last_exception(owner->env, &error);
+      !sd_block_put(addon, whole)) {
+    napi_get_and_clear_last_exception(addon->env, &error);
     return false;
   }
-  owner->block = NULL;
-  sd_batch_next(owner, message->length, sid, ppid, unordered)->slot =
-      owner->block_slot;
-  owner->group = NULL;
+  addon->block = NULL;
+  sd_batch_next(addon, message->length, sid, ppid, unordered)->slot =
+      addon->block_slot;
+  addon->group = NULL;
   return true;
 }
 
-static bool sd_batch_hand_over(struct sd_handle *handle) {
-  napi_env env = handle->owner->env;
+static bool sd_batch_call(struct sd_handle *handle) {
+  napi_env env = handle->addon->env;
   napi_value deliver, on_message;
-  return napi_get_reference_value(env, handle->owner->deliver, &deliver) ==
-             napi_ok &&
+  return napi_get_reference_value(env, handle->addon->deliver_batch,
+                                  &deliver) == napi_ok &&
          napi_get_reference_value(env, handle->on_message, &on_message) ==
              napi_ok &&
-         on_message && sd_call(handle, deliver, 1, &on_message);
+         on_message && sd_upcall(handle, deliver, 1, &on_message);
 }
 
 /* Hands over what is in the batch, and what is left when somebody throws, and
  * empties it. False: the handle is not open any more, or there is no memory. */
-static bool sd_batch_flush(struct sd_handle *handle, struct sd_calls *calls) {
-  struct sd_env *owner = handle->owner;
-  while (owner->batch->next < owner->batch->count) {
-    uint32_t next = owner->batch->next;
-    bool done = sd_batch_hand_over(handle);
+static bool sd_batch_deliver(struct sd_handle *handle, struct sd_scope *scope) {
+  struct sd_addon *addon = handle->addon;
+  while (addon->batch->next < addon->batch->count) {
+    uint32_t next = addon->batch->next;
+    bool done = sd_batch_call(handle);
     if (!sd_handle_usable(handle))
       return false;
-    if (owner->batch->next == next)
-      owner->batch->next++; /* not even begun: there is no memory */
-    if (!done && (!sd_calls_renew(handle, calls) || !sd_slab_find(owner)))
+    if (addon->batch->next == next)
+      addon->batch->next++; /* not even begun: there is no memory */
+    if (!done && (!sd_scope_reopen(handle, scope) || !sd_slab_find(addon)))
       return false;
   }
-  sd_batch_clear(owner);
+  sd_batch_clear(addon);
   return true;
 }
 
 /* Hands over what is in the batch, before something else that has just been
  * received, at `*data` in the slab: which JavaScript may take away. */
-static bool sd_batch_flush_before(struct sd_handle *handle,
-                                  struct sd_calls *calls, const char **data,
-                                  size_t size) {
-  struct sd_env *owner = handle->owner;
-  if (owner->batch->count > 0) {
-    memcpy(owner->aside, *data, size);
-    *data = owner->aside;
+static bool sd_batch_deliver_before(struct sd_handle *handle,
+                                    struct sd_scope *scope, const char **data,
+                                    size_t size) {
+  struct sd_addon *addon = handle->addon;
+  if (addon->batch->count > 0) {
+    memcpy(addon->spill, *data, size);
+    *data = addon->spill;
   }
-  return sd_batch_flush(handle, calls);
+  return sd_batch_deliver(handle, scope);
 }
 
 /* ------------------------------------------------------------- Arguments */
@@ -1982,17 +1984,17 @@ static bool sd_arg_addresses(napi_env env, napi_value value,
 
 /* Makes the JavaScript object of a handle. NULL: an exception. */
 static napi_value sd_handle_object(struct sd_handle *handle) {
-  struct sd_env *owner = handle->owner;
-  napi_env env = owner->env;
+  struct sd_addon *addon = handle->addon;
+  napi_env env = addon->env;
   napi_value class, object;
   SD_CHECK(env, napi_get_reference_value(
-                    env, owner->classes[handle->kind->class], &class));
-  owner->constructing = handle;
+                    env, addon->classes[handle->kind->class], &class));
+  addon->constructing = handle;
   if (napi_new_instance(env, class, 0, NULL, &object) != napi_ok) {
     sd_throw_status(env);
     object = NULL;
   }
-  owner->constructing = NULL; /* also where the class was not even called */
+  addon->constructing = NULL; /* also where the class was not even called */
   return object;
 }
 
@@ -2001,12 +2003,12 @@ static napi_value sd_handle_object(struct sd_handle *handle) {
 static napi_value sd_js_construct(napi_env env, napi_callback_info info) {
   size_t argc = 0;
   napi_value self;
-  struct sd_env *owner;
+  struct sd_addon *addon;
   struct sd_handle *handle;
   SD_CHECK(env, napi_get_cb_info(env, info, &argc, NULL, &self, NULL));
-  SD_CHECK(env, napi_get_instance_data(env, (void **)&owner));
-  handle = owner->constructing;
-  owner->constructing = NULL;
+  SD_CHECK(env, napi_get_instance_data(env, (void **)&addon));
+  handle = addon->constructing;
+  addon->constructing = NULL;
   if (!handle) {
     sd_throw(env, napi_create_type_error, "ERR_ILLEGAL_CONSTRUCTOR",
              "Illegal constructor");
@@ -2021,11 +2023,12 @@ static napi_value sd_js_construct(napi_env env, napi_callback_info info) {
 
 /* Whether `self` is the object of the handle that was used last: to unwrap an
  * object, Node-API looks a property up. */
-static bool sd_is_recent(napi_env env, struct sd_env *owner, napi_value self) {
+static bool sd_is_recent(napi_env env, struct sd_addon *addon,
+                         napi_value self) {
   napi_value recent;
   bool same = false;
-  return owner->recent &&
-         napi_get_reference_value(env, owner->recent->self, &recent) ==
+  return addon->recent &&
+         napi_get_reference_value(env, addon->recent->self, &recent) ==
              napi_ok &&
          recent && napi_strict_equals(env, recent, self, &same) == napi_ok &&
          same;
@@ -2035,13 +2038,13 @@ static bool sd_is_recent(napi_env env, struct sd_env *owner, napi_value self) {
  * `new` has just made for a method that is no constructor. */
 static void *sd_this(napi_env env, napi_callback_info info, size_t argc,
                      napi_value *argv, napi_value *self) {
-  void *owner, *handle;
-  if (napi_get_cb_info(env, info, &argc, argv, self, &owner) == napi_ok) {
-    if (sd_is_recent(env, owner, *self))
-      return ((struct sd_env *)owner)->recent;
+  void *addon, *handle;
+  if (napi_get_cb_info(env, info, &argc, argv, self, &addon) == napi_ok) {
+    if (sd_is_recent(env, addon, *self))
+      return ((struct sd_addon *)addon)->recent;
     if (napi_unwrap(env, *self, &handle) == napi_ok) {
       if (((struct sd_handle *)handle)->state == SD_OPEN)
-        ((struct sd_env *)owner)->recent = handle;
+        ((struct sd_addon *)addon)->recent = handle;
       return handle;
     }
   }
@@ -2292,7 +2295,7 @@ static bool sd_peers_reserve(struct sd_endpoint *endpoint) {
   peer = calloc(1, sizeof *peer);
   if (!peer)
     return false;
-  peer->name = endpoint->name_count++;
+  peer->host_index = endpoint->host_count++;
   sd_peer_move(endpoint, peer, &endpoint->spare);
   return true;
 }
@@ -2302,22 +2305,23 @@ static bool sd_peers_reserve(struct sd_endpoint *endpoint) {
  * one that is gone. NULL: there is no memory. */
 static struct sd_peer *sd_peer_new(struct sd_endpoint *endpoint,
                                    const union sd_addr *addr, bool gone) {
-  napi_env env = endpoint->handle.owner->env;
+  napi_env env = endpoint->handle.addon->env;
   struct sd_peer *peer;
   char host[SD_HOST_MAX];
-  napi_value names, string;
+  napi_value host_strings, string;
   if (!sd_peers_reserve(endpoint))
     return NULL;
   peer = endpoint->spare.first;
   sd_addr_format(addr, host);
-  if (napi_get_reference_value(env, endpoint->names, &names) != napi_ok ||
-      !names ||
+  if (napi_get_reference_value(env, endpoint->host_strings, &host_strings) !=
+          napi_ok ||
+      !host_strings ||
       napi_create_string_latin1(env, host, NAPI_AUTO_LENGTH, &string) !=
           napi_ok ||
-      napi_set_element(env, names, peer->name, string) != napi_ok)
+      napi_set_element(env, host_strings, peer->host_index, string) != napi_ok)
     return NULL;
   sd_peer_move(endpoint, peer, NULL);
-  peer->gone = gone;
+  peer->ended_early = gone;
   if (!gone)
     sd_destination_add(endpoint, &peer->own, peer, host, addr);
   memcpy(peer->own.host, host, sizeof host);
@@ -2337,7 +2341,7 @@ static void sd_destination_remove(struct sd_endpoint *endpoint,
 static void sd_peer_drop_refusal(struct sd_endpoint *endpoint,
                                  struct sd_peer *peer) {
   if (peer->refusal)
-    napi_delete_reference(endpoint->handle.owner->env, peer->refusal);
+    napi_delete_reference(endpoint->handle.addon->env, peer->refusal);
   peer->refusal = NULL;
 }
 
@@ -2358,11 +2362,11 @@ static void sd_peer_detach(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   peer->handed = peer->chunks = 0;
   peer->bytes = peer->each = 0;
   peer->since = sd_now();
-  peer->gone = peer->skipping = peer->unreachable = peer->owed = false;
+  peer->ended_early = peer->skipping = peer->unreachable = peer->owed = false;
 }
 
 static void sd_peer_remove(struct sd_endpoint *endpoint, struct sd_peer *peer) {
-  bool gone = peer->gone;
+  bool gone = peer->ended_early;
   sd_peer_detach(endpoint, peer);
   if (!gone)
     sd_destination_remove(endpoint, &peer->own);
@@ -2458,13 +2462,13 @@ static void sd_peers_free(struct sd_endpoint *endpoint) {
  * many hold what they may, something is left. What each holds is counted here,
  * at the most, and looked up when it becomes much. */
 
-static long sd_peer_charge(const struct sd_peer *peer, size_t size) {
+static long sd_peer_message_charge(const struct sd_peer *peer, size_t size) {
   return sd_charge(size, (size_t)peer->fragment);
 }
 
 /* The peer has been sent a message. */
-static void sd_peer_takes(struct sd_endpoint *endpoint, struct sd_peer *peer,
-                          size_t size, long charge) {
+static void sd_peer_charge(struct sd_endpoint *endpoint, struct sd_peer *peer,
+                           size_t size, long charge) {
   uint32_t chunks = 1 + (uint32_t)((size - 1) / (size_t)peer->fragment);
   if (peer->handed == 0)
     peer->since = sd_now();
@@ -2475,11 +2479,11 @@ static void sd_peer_takes(struct sd_endpoint *endpoint, struct sd_peer *peer,
   peer->bytes += charge;
   if (peer->each < charge / (long)chunks)
     peer->each = charge / (long)chunks;
-  endpoint->room.left -= charge;
+  endpoint->sndbuf.left -= charge;
 }
 
 /* The peer holds no more than so many chunks. */
-static void sd_peer_holds(struct sd_peer *peer, uint32_t chunks) {
+static void sd_peer_set_outstanding(struct sd_peer *peer, uint32_t chunks) {
   if (chunks >= peer->chunks)
     return;
   peer->chunks = chunks;
@@ -2493,14 +2497,15 @@ static void sd_peer_holds(struct sd_peer *peer, uint32_t chunks) {
  * acknowledged, and what has not left. Our own count of chunks may differ from
  * the kernel's, so it is corrected where that shows. The free part of the send
  * buffer has been asked for. */
-static void sd_peer_ask(struct sd_endpoint *endpoint, struct sd_peer *peer) {
+static void sd_peer_refresh(struct sd_endpoint *endpoint,
+                            struct sd_peer *peer) {
   int fd = endpoint->handle.fd;
   struct sctp_status status = {.sstat_assoc_id = peer->id};
   struct sctp_assoc_stats stats = {.sas_assoc_id = peer->id};
   socklen_t length = sizeof status, stats_length = sizeof stats;
   uint32_t sent;
-  if (endpoint->room.left == endpoint->room.size)
-    sd_peer_holds(peer, 0);
+  if (endpoint->sndbuf.left == endpoint->sndbuf.size)
+    sd_peer_set_outstanding(peer, 0);
   if (peer->id == 0 ||
       sd_sys_getsockopt(fd, IPPROTO_SCTP, SCTP_STATUS, &status, &length) < 0 ||
       sd_sys_getsockopt(fd, IPPROTO_SCTP, SCTP_GET_ASSOC_STATS, &stats,
@@ -2513,16 +2518,16 @@ static void sd_peer_ask(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   if ((int32_t)(peer->handed - sent) < 0 ||
       (status.sstat_state >= SCTP_ESTABLISHED && status.sstat_unackdata == 0))
     peer->handed = sent;
-  sd_peer_holds(peer, status.sstat_unackdata + peer->handed - sent);
+  sd_peer_set_outstanding(peer, status.sstat_unackdata + peer->handed - sent);
 }
 
 /* Looks how much room there is for the peer, which holds no more than all peers
  * together. */
-static void sd_peer_ask_room(struct sd_endpoint *endpoint,
-                             struct sd_peer *peer) {
+static void sd_peer_refresh_sndbuf(struct sd_endpoint *endpoint,
+                                   struct sd_peer *peer) {
   long taken;
-  sd_room_ask(&endpoint->room);
-  taken = endpoint->room.size - endpoint->room.left;
+  sd_sndbuf_refresh(&endpoint->sndbuf);
+  taken = endpoint->sndbuf.size - endpoint->sndbuf.left;
   if (peer->bytes > taken)
     peer->bytes = taken;
 }
@@ -2537,7 +2542,8 @@ static bool sd_still_refused(unsigned *refusals) {
 
 /* What a peer may hold. */
 static long sd_peer_limit(const struct sd_endpoint *endpoint) {
-  return endpoint->own_buffers ? endpoint->room.size : endpoint->room.left / 2;
+  return endpoint->own_buffers ? endpoint->sndbuf.size
+                               : endpoint->sndbuf.left / 2;
 }
 
 /* Whether so much more fits, after what has been sent and another `ahead`. A
@@ -2557,20 +2563,20 @@ static bool sd_peer_admits(struct sd_endpoint *endpoint, struct sd_peer *peer,
   if (!(busy && endpoint->own_buffers) &&
       sd_peer_fits(endpoint, peer, ahead, charge))
     return true;
-  if (busy && (long)size <= endpoint->room.size &&
+  if (busy && (long)size <= endpoint->sndbuf.size &&
       sd_still_refused(&peer->refusals))
     return false;
-  sd_peer_ask_room(endpoint, peer);
+  sd_peer_refresh_sndbuf(endpoint, peer);
   if (!sd_peer_fits(endpoint, peer, ahead, charge))
-    sd_peer_ask(endpoint, peer);
+    sd_peer_refresh(endpoint, peer);
   return sd_peer_fits(endpoint, peer, ahead, charge) ||
-         endpoint->room.left <= 0 || (long)size > endpoint->room.size;
+         endpoint->sndbuf.left <= 0 || (long)size > endpoint->sndbuf.size;
 }
 
 /* Whether to have a message acknowledged at once, RFC 7053: another like it may
  * have to wait for that, for which the peer takes its time otherwise. */
-static bool sd_peer_hurries(const struct sd_endpoint *endpoint,
-                            const struct sd_peer *peer, long charge) {
+static bool sd_peer_wants_sack(const struct sd_endpoint *endpoint,
+                               const struct sd_peer *peer, long charge) {
   return peer->bytes + 2 * charge > sd_peer_limit(endpoint);
 }
 
@@ -2581,7 +2587,7 @@ static void sd_peer_set_busy(struct sd_endpoint *endpoint, struct sd_peer *peer,
   if (peer->list == &endpoint->busy)
     return;
   sd_peer_move(endpoint, peer, &endpoint->busy);
-  endpoint->look_ms = SD_LOOK_MIN_MS;
+  endpoint->look_ms = SD_REFRESH_MIN_MS;
   sd_handle_start_timer(&endpoint->handle, endpoint->look_ms);
 }
 
@@ -2589,8 +2595,8 @@ static void sd_peer_set_busy(struct sd_endpoint *endpoint, struct sd_peer *peer,
 
 /* The rest of a half-arrived message will never come. Without this, the next
  * message would look like its continuation. */
-static void sd_on_message_aborted(struct sd_endpoint *endpoint,
-                                  sctp_assoc_t id) {
+static void sd_endpoint_handle_message_aborted(struct sd_endpoint *endpoint,
+                                               sctp_assoc_t id) {
   struct sd_peer *peer = sd_peer_find(endpoint, id);
   if (!peer)
     return;
@@ -2601,7 +2607,7 @@ static void sd_on_message_aborted(struct sd_endpoint *endpoint,
 /* Returns the function that the user has set, or NULL. */
 static napi_value sd_endpoint_callback(const struct sd_endpoint *endpoint,
                                        enum sd_callback which) {
-  napi_env env = endpoint->handle.owner->env;
+  napi_env env = endpoint->handle.addon->env;
   napi_value list, function;
   napi_valuetype type;
   return napi_get_reference_value(env, endpoint->callbacks, &list) == napi_ok &&
@@ -2615,10 +2621,10 @@ static napi_value sd_endpoint_callback(const struct sd_endpoint *endpoint,
 
 /* Calls it, if there is one, with the peer's address after `first`, which may
  * be NULL, and before `last`, which may be NULL, too. */
-static bool sd_tell_of_peer(struct sd_endpoint *endpoint,
-                            enum sd_callback which, napi_value first,
-                            const char *host, int port, napi_value last) {
-  napi_env env = endpoint->handle.owner->env;
+static bool sd_endpoint_emit_peer(struct sd_endpoint *endpoint,
+                                  enum sd_callback which, napi_value first,
+                                  const char *host, int port, napi_value last) {
+  napi_env env = endpoint->handle.addon->env;
   napi_value function = sd_endpoint_callback(endpoint, which), argv[4];
   size_t argc = 0;
   if (!function)
@@ -2631,26 +2637,27 @@ static bool sd_tell_of_peer(struct sd_endpoint *endpoint,
     return false;
   if (last)
     argv[argc++] = last;
-  return sd_call(&endpoint->handle, function, argc, argv);
+  return sd_upcall(&endpoint->handle, function, argc, argv);
 }
 
 /* onPeer(what, host, port, error or null). */
-static bool sd_tell_peer_state(struct sd_endpoint *endpoint, const char *what,
-                               const char *host, int port, napi_value error) {
-  napi_env env = endpoint->handle.owner->env;
+static bool sd_endpoint_emit_peer_state(struct sd_endpoint *endpoint,
+                                        const char *what, const char *host,
+                                        int port, napi_value error) {
+  napi_env env = endpoint->handle.addon->env;
   napi_value state;
   return napi_create_string_latin1(env, what, NAPI_AUTO_LENGTH, &state) ==
              napi_ok &&
          (error || napi_get_null(env, &error) == napi_ok) &&
-         sd_tell_of_peer(endpoint, SD_ON_PEER, state, host, port, error);
+         sd_endpoint_emit_peer(endpoint, SD_ON_PEER, state, host, port, error);
 }
 
 /* Why an association has ended, where the peer did not shut it down. The kernel
  * says the same of a refusal and of a peer that does not answer, but long
  * before in one case; and of an ABORT without a cause the same as of a peer
  * whose paths have all failed, but of that it has told. */
-static int sd_end_error(const struct sd_peer *peer,
-                        const struct sctp_assoc_change *change) {
+static int sd_endpoint_end_error(const struct sd_peer *peer,
+                                 const struct sctp_assoc_change *change) {
   if (change->sac_state == SCTP_COMM_LOST)
     return peer && peer->unreachable && change->sac_error == 0 ? -ETIMEDOUT
                                                                : -ECONNRESET;
@@ -2670,41 +2677,43 @@ static void sd_peer_end(struct sd_endpoint *endpoint, struct sd_peer *peer,
 }
 
 /* Whether send() has met a busy peer by this name. */
-static bool sd_is_busy(const struct sd_endpoint *endpoint, const char *host,
-                       int port) {
+static bool sd_endpoint_is_busy(const struct sd_endpoint *endpoint,
+                                const char *host, int port) {
   struct sd_destination *to = sd_destination_find(endpoint, host, port);
   return to && to->peer->list == &endpoint->busy;
 }
 
 /* onPeer('down'), and onDrain where somebody waits for the peer. */
-static bool sd_tell_down(struct sd_endpoint *endpoint, struct sd_calls *calls,
-                         const char *host, int port, napi_value error,
-                         bool waits) {
-  bool go_on = sd_tell_peer_state(endpoint, "down", host, port, error);
+static bool sd_endpoint_emit_down(struct sd_endpoint *endpoint,
+                                  struct sd_scope *scope, const char *host,
+                                  int port, napi_value error, bool waits) {
+  bool go_on = sd_endpoint_emit_peer_state(endpoint, "down", host, port, error);
   if (!waits)
     return go_on;
-  if (!go_on && !sd_calls_renew(&endpoint->handle, calls))
+  if (!go_on && !sd_scope_reopen(&endpoint->handle, scope))
     return false;
-  return sd_is_busy(endpoint, host, port) || /* anew, in onPeer */
-         sd_tell_of_peer(endpoint, SD_ON_DRAIN, NULL, host, port, NULL);
+  return sd_endpoint_is_busy(endpoint, host, port) || /* anew, in onPeer */
+         sd_endpoint_emit_peer(endpoint, SD_ON_DRAIN, NULL, host, port, NULL);
 }
 
 /* SCTP_COMM_LOST, SCTP_CANT_STR_ASSOC or SCTP_SHUTDOWN_COMP. */
-static bool sd_on_assoc_end(struct sd_endpoint *endpoint,
-                            struct sd_calls *calls, struct sd_peer *peer,
-                            const struct sctp_assoc_change *change, size_t size,
-                            const char *host, int port) {
-  napi_env env = endpoint->handle.owner->env;
+static bool sd_endpoint_handle_assoc_end(struct sd_endpoint *endpoint,
+                                         struct sd_scope *scope,
+                                         struct sd_peer *peer,
+                                         const struct sctp_assoc_change *change,
+                                         size_t size, const char *host,
+                                         int port) {
+  napi_env env = endpoint->handle.addon->env;
   bool graceful = change->sac_state == SCTP_SHUTDOWN_COMP;
   bool waits =
       peer && (peer->list == &endpoint->busy || peer->list == &endpoint->ready);
-  int error = graceful ? 0 : sd_end_error(peer, change);
+  int error = graceful ? 0 : sd_endpoint_end_error(peer, change);
   const char *syscall = peer && peer->handed > 0 ? "send" : "recv";
   napi_value object = NULL;
   const char *text = NULL;
   size_t length =
       sd_abort_reason(change->sac_info, size - sizeof *change, &text);
-  if (peer && (graceful || peer->gone))
+  if (peer && (graceful || peer->ended_early))
     sd_peer_remove(endpoint, peer);
   else if (peer)
     sd_peer_end(endpoint, peer, error);
@@ -2712,14 +2721,13 @@ static bool sd_on_assoc_end(struct sd_endpoint *endpoint,
     object = sd_system_error(env, syscall, error, host, port);
   if (!graceful && (!object || !sd_set_reason(env, object, text, length)))
     return false;
-  return sd_tell_down(endpoint, calls, host, port, object, waits);
+  return sd_endpoint_emit_down(endpoint, scope, host, port, object, waits);
 }
 
-static bool sd_on_assoc_change(struct sd_endpoint *endpoint,
-                               struct sd_calls *calls,
-                               const union sd_addr *from,
-                               const struct sctp_assoc_change *change,
-                               size_t size) {
+static bool sd_endpoint_handle_assoc_change(
+    struct sd_endpoint *endpoint, struct sd_scope *scope,
+    const union sd_addr *from, const struct sctp_assoc_change *change,
+    size_t size) {
   sctp_assoc_t id = change->sac_assoc_id;
   struct sd_peer *peer = change->sac_state == SCTP_COMM_UP
                              ? sd_peer_get(endpoint, id, from)
@@ -2733,34 +2741,36 @@ static bool sd_on_assoc_change(struct sd_endpoint *endpoint,
   }
   switch (change->sac_state) {
   case SCTP_COMM_UP:
-    if (peer && peer->gone) /* when its data is read, it is made again */
+    if (peer && peer->ended_early) /* when its data is read, it is made again */
       sd_peer_remove(endpoint, peer);
-    return sd_tell_peer_state(endpoint, "up", host, port, NULL);
+    return sd_endpoint_emit_peer_state(endpoint, "up", host, port, NULL);
   case SCTP_RESTART:
-    sd_on_message_aborted(endpoint, id);
+    sd_endpoint_handle_message_aborted(endpoint, id);
     if (peer) {
-      sd_peer_holds(peer, 0);
-      sd_peer_ask_room(endpoint, peer);
-      sd_peer_ask(endpoint, peer);
+      sd_peer_set_outstanding(peer, 0);
+      sd_peer_refresh_sndbuf(endpoint, peer);
+      sd_peer_refresh(endpoint, peer);
     }
-    return sd_tell_peer_state(endpoint, "restart", host, port, NULL);
+    return sd_endpoint_emit_peer_state(endpoint, "restart", host, port, NULL);
   default:
-    return sd_on_assoc_end(endpoint, calls, peer, change, size, host, port);
+    return sd_endpoint_handle_assoc_end(endpoint, scope, peer, change, size,
+                                        host, port);
   }
 }
 
 /* RFC 6458 section 6.1.2. */
-static void sd_on_path_change(struct sd_endpoint *endpoint,
-                              const struct sctp_paddr_change *change) {
+static void
+sd_endpoint_handle_path_change(struct sd_endpoint *endpoint,
+                               const struct sctp_paddr_change *change) {
   struct sd_peer *peer = sd_peer_find(endpoint, change->spc_assoc_id);
   if (peer)
     peer->unreachable = change->spc_state == SCTP_ADDR_UNREACHABLE;
 }
 
 /* onUndelivered(data, host, port, sent). */
-static bool sd_tell_undelivered(struct sd_endpoint *endpoint, const char *host,
-                                int port) {
-  napi_env env = endpoint->handle.owner->env;
+static bool sd_endpoint_emit_undelivered(struct sd_endpoint *endpoint,
+                                         const char *host, int port) {
+  napi_env env = endpoint->handle.addon->env;
   struct sd_partial *message = &endpoint->returned;
   napi_value data, sent;
   bool told = napi_create_buffer_copy(env, message->length, message->data, NULL,
@@ -2768,18 +2778,18 @@ static bool sd_tell_undelivered(struct sd_endpoint *endpoint, const char *host,
               napi_get_boolean(env, endpoint->returned_sent, &sent) == napi_ok;
   sd_partial_drop(&endpoint->returns, message);
   if (told)
-    return sd_tell_of_peer(endpoint, SD_ON_UNDELIVERED, data, host, port, sent);
-  sd_report(endpoint->handle.owner, napi_generic_failure);
+    return sd_endpoint_emit_peer(endpoint, SD_ON_UNDELIVERED, data, host, port,
+                                 sent);
+  sd_report_exception(endpoint->handle.addon, napi_generic_failure);
   return false;
 }
 
 /* RFC 6458 section 6.1.11. The kernel gives a message back chunk by chunk, but
  * all of one message together; its flags are those of the DATA chunk, RFC 9260
  * section 3.3.1. */
-static bool sd_on_send_failed(struct sd_endpoint *endpoint,
-                              const union sd_addr *from,
-                              const struct sctp_send_failed_event *failed,
-                              size_t size) {
+static bool sd_endpoint_handle_send_failed(
+    struct sd_endpoint *endpoint, const union sd_addr *from,
+    const struct sctp_send_failed_event *failed, size_t size) {
   const uint16_t last = 1, first = 2;
   uint16_t flags = failed->ssfe_info.snd_flags;
   bool sent = failed->ssf_flags & SCTP_DATA_SENT;
@@ -2809,37 +2819,38 @@ static bool sd_on_send_failed(struct sd_endpoint *endpoint,
     sd_partial_drop(&endpoint->returns, message);
     return true;
   }
-  return !(flags & last) ||
-         sd_tell_undelivered(endpoint, peer ? peer->own.host : host,
-                             peer ? peer->own.port : sd_addr_port(from));
+  return !(flags & last) || sd_endpoint_emit_undelivered(
+                                endpoint, peer ? peer->own.host : host,
+                                peer ? peer->own.port : sd_addr_port(from));
 }
 
 /* RFC 6458 section 6.1. `data` has the alignment of the slab. */
-static bool sd_endpoint_on_notification(struct sd_endpoint *endpoint,
-                                        struct sd_calls *calls,
-                                        const union sd_addr *from,
-                                        const char *data, size_t size) {
+static bool sd_endpoint_handle_notification(struct sd_endpoint *endpoint,
+                                            struct sd_scope *scope,
+                                            const union sd_addr *from,
+                                            const char *data, size_t size) {
   const union sctp_notification *event = (const void *)data;
   if (size < sizeof event->sn_header)
     return true;
   switch (event->sn_header.sn_type) {
   case SCTP_ASSOC_CHANGE:
     if (size >= sizeof event->sn_assoc_change)
-      return sd_on_assoc_change(endpoint, calls, from, &event->sn_assoc_change,
-                                size);
+      return sd_endpoint_handle_assoc_change(endpoint, scope, from,
+                                             &event->sn_assoc_change, size);
     break;
   case SCTP_PEER_ADDR_CHANGE:
     if (size >= sizeof event->sn_paddr_change)
-      sd_on_path_change(endpoint, &event->sn_paddr_change);
+      sd_endpoint_handle_path_change(endpoint, &event->sn_paddr_change);
     break;
   case SCTP_SEND_FAILED_EVENT:
     if (size >= sizeof event->sn_send_failed_event)
-      return sd_on_send_failed(endpoint, from, &event->sn_send_failed_event,
-                               size);
+      return sd_endpoint_handle_send_failed(endpoint, from,
+                                            &event->sn_send_failed_event, size);
     break;
   case SCTP_PARTIAL_DELIVERY_EVENT:
     if (size >= sizeof event->sn_pdapi_event)
-      sd_on_message_aborted(endpoint, event->sn_pdapi_event.pdapi_assoc_id);
+      sd_endpoint_handle_message_aborted(endpoint,
+                                         event->sn_pdapi_event.pdapi_assoc_id);
     break;
   }
   return true;
@@ -2849,7 +2860,7 @@ static bool sd_endpoint_on_notification(struct sd_endpoint *endpoint,
 
 /* Whether all peers together have acknowledged everything: the kernel charges
  * every DATA chunk to the socket until then, also during a handshake. */
-static bool sd_endpoint_flushed(struct sd_endpoint *endpoint) {
+static bool sd_endpoint_linger_done(struct sd_endpoint *endpoint) {
   uint32_t memory[SK_MEMINFO_VARS] = {0};
   socklen_t length = sizeof memory;
   return sd_sys_getsockopt(endpoint->handle.fd, SOL_SOCKET, SO_MEMINFO, memory,
@@ -2860,42 +2871,42 @@ static bool sd_endpoint_flushed(struct sd_endpoint *endpoint) {
 /* True: the receive queue is empty. */
 static bool sd_endpoint_discard(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
-  ssize_t n = sd_sys_discard(handle->fd, handle->owner->scratch);
+  ssize_t n = sd_sys_discard(handle->fd, handle->addon->scratch);
   /* poll() would report again and again what cannot be read. */
   if (n < 0 && n != -EAGAIN)
     sd_handle_arm(handle, 0);
   return n == -EAGAIN;
 }
 
-static void sd_endpoint_flush_step(struct sd_endpoint *endpoint) {
-  if (sd_endpoint_discard(endpoint) && sd_endpoint_flushed(endpoint))
+static void sd_endpoint_linger_step(struct sd_endpoint *endpoint) {
+  if (sd_endpoint_discard(endpoint) && sd_endpoint_linger_done(endpoint))
     sd_handle_close(&endpoint->handle);
 }
 
 /* Starts the flush of a closed endpoint. The kernel goes on sending after
  * close(fd), but not to a peer whose handshake is not finished. SENDER_DRY (RFC
  * 6458 section 6.1.9) wakes us when a peer has everything. */
-static void sd_endpoint_start_flush(struct sd_endpoint *endpoint) {
+static void sd_endpoint_linger(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
   sd_sys_event(handle->fd, SCTP_SENDER_DRY_EVENT, true);
   sd_handle_arm(handle, UV_READABLE);
-  sd_endpoint_flush_step(endpoint);
-  if (handle->state != SD_FLUSHING)
+  sd_endpoint_linger_step(endpoint);
+  if (handle->state != SD_LINGERING)
     return;
   uv_ref((uv_handle_t *)&handle->poll);
   uv_ref((uv_handle_t *)&handle->timer);
-  sd_handle_start_timer(handle, SD_FLUSH_MS);
+  sd_handle_start_timer(handle, SD_LINGER_MS);
 }
 
 /* What close() does. Inside onRecv the drain still uses its peer, so there the
  * flush starts when the drain has ended; but new peers are refused, and the
  * port can be bound again, from now on. */
 static void sd_endpoint_close(struct sd_endpoint *endpoint) {
-  endpoint->handle.state = SD_FLUSHING;
+  endpoint->handle.state = SD_LINGERING;
   sd_sys_listen(endpoint->handle.fd, 0);
-  sd_batch_forget(&endpoint->handle);
-  if (endpoint->handle.owner->draining != &endpoint->handle)
-    sd_endpoint_start_flush(endpoint);
+  sd_batch_cancel(&endpoint->handle);
+  if (endpoint->handle.addon->receiving != &endpoint->handle)
+    sd_endpoint_linger(endpoint);
 }
 
 /* ----------------------------------------------------- Endpoint: receive */
@@ -2903,11 +2914,11 @@ static void sd_endpoint_close(struct sd_endpoint *endpoint) {
 /* Errors come after the messages before them. `peer` may be NULL, where the
  * error is of no message. From here on, a result of false ends the drain. What
  * is left then, polling reports. */
-static bool sd_deliver_error(struct sd_endpoint *endpoint,
-                             struct sd_calls *calls, const struct sd_peer *peer,
-                             int error) {
+static bool sd_endpoint_deliver_error(struct sd_endpoint *endpoint,
+                                      struct sd_scope *scope,
+                                      const struct sd_peer *peer, int error) {
   struct sd_handle *handle = &endpoint->handle;
-  napi_env env = handle->owner->env;
+  napi_env env = handle->addon->env;
   char code[64], where[SD_HOST_MAX + 8] = "", why[96] = "", text[256];
   napi_value string, on_recv;
   uv_err_name_r(error, code, sizeof code);
@@ -2920,18 +2931,19 @@ static bool sd_deliver_error(struct sd_endpoint *endpoint,
   else if (peer)
     snprintf(why, sizeof why, ": no memory for the message");
   snprintf(text, sizeof text, "recv %s%s%s", code, where, why);
-  return sd_batch_flush(handle, calls) &&
+  return sd_batch_deliver(handle, scope) &&
          napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &string) ==
              napi_ok &&
          napi_get_reference_value(env, endpoint->on_recv, &on_recv) ==
              napi_ok &&
-         on_recv && sd_call(handle, on_recv, 1, &string);
+         on_recv && sd_upcall(handle, on_recv, 1, &string);
 }
 
 /* Returns the peer that holds most memory for a half-arrived message, if that
  * is more than `peer` holds, or NULL. */
-static struct sd_peer *sd_largest_partial(const struct sd_endpoint *endpoint,
-                                          struct sd_peer *peer) {
+static struct sd_peer *
+sd_endpoint_largest_partial(const struct sd_endpoint *endpoint,
+                            struct sd_peer *peer) {
   struct sd_peer *largest = peer;
   struct sd_node *node;
   size_t i;
@@ -2948,91 +2960,93 @@ static struct sd_peer *sd_largest_partial(const struct sd_endpoint *endpoint,
  * finish theirs cannot keep the others from theirs. What onRecv throws then
  * does not end the drain, since this message goes on. Returns 0 or an error,
  * and in `go_on` whether the handle can still be used. */
-static int sd_peer_append(struct sd_endpoint *endpoint, struct sd_calls *calls,
+static int sd_peer_append(struct sd_endpoint *endpoint, struct sd_scope *scope,
                           struct sd_peer *peer, const char *data, size_t size,
                           bool *go_on) {
   struct sd_handle *handle = &endpoint->handle;
   struct sd_assembly *assembly = &endpoint->assembly;
-  char *aside = handle->owner->aside;
+  char *spill = handle->addon->spill;
   struct sd_peer *other;
   int error = sd_partial_append(assembly, &peer->partial, data, size);
   if (error == -ENOBUFS) /* JavaScript may take the slab away */
-    memcpy(aside, data, size);
+    memcpy(spill, data, size);
   while (error == -ENOBUFS && *go_on &&
-         (other = sd_largest_partial(endpoint, peer))) {
+         (other = sd_endpoint_largest_partial(endpoint, peer))) {
     sd_partial_drop(assembly, &other->partial);
     other->skipping = true;
-    error = sd_partial_append(assembly, &peer->partial, aside, size);
-    *go_on = sd_deliver_error(endpoint, calls, other, -ENOBUFS) ||
-             sd_calls_renew(handle, calls);
+    error = sd_partial_append(assembly, &peer->partial, spill, size);
+    *go_on = sd_endpoint_deliver_error(endpoint, scope, other, -ENOBUFS) ||
+             sd_scope_reopen(handle, scope);
   }
   return error;
 }
 
 /* A message that is in pieces, or too long. The pieces of different peers may
  * come interleaved, those of one peer do not. */
-static bool sd_on_piece(struct sd_endpoint *endpoint, struct sd_calls *calls,
-                        struct sd_peer *peer, const char *data, size_t size,
-                        bool last) {
+static bool sd_endpoint_handle_piece(struct sd_endpoint *endpoint,
+                                     struct sd_scope *scope,
+                                     struct sd_peer *peer, const char *data,
+                                     size_t size, bool last) {
   bool go_on = true;
   int error = 0;
   if (!peer->skipping) {
-    error = sd_peer_append(endpoint, calls, peer, data, size, &go_on);
+    error = sd_peer_append(endpoint, scope, peer, data, size, &go_on);
     if (error == 0 && last && go_on &&
-        !sd_batch_add_whole(endpoint->handle.owner, &peer->partial, peer->name,
-                            (uint32_t)peer->own.port, true))
+        !sd_batch_add_whole(endpoint->handle.addon, &peer->partial,
+                            peer->host_index, (uint32_t)peer->own.port, true))
       error = -ENOBUFS;
     if (error < 0 || last)
       sd_partial_drop(&endpoint->assembly, &peer->partial);
     if (error < 0 && go_on)
-      go_on = sd_deliver_error(endpoint, calls, peer, error);
+      go_on = sd_endpoint_deliver_error(endpoint, scope, peer, error);
   }
   peer->skipping = !last && (peer->skipping || error < 0);
   return go_on;
 }
 
 /* Takes data that has just been received. */
-static bool sd_on_data(struct sd_endpoint *endpoint, struct sd_calls *calls,
-                       const struct sd_received *received, const char *data,
-                       size_t size) {
+static bool sd_endpoint_handle_data(struct sd_endpoint *endpoint,
+                                    struct sd_scope *scope,
+                                    const struct sd_received *received,
+                                    const char *data, size_t size) {
   struct sd_handle *handle = &endpoint->handle;
-  struct sd_env *owner = handle->owner;
+  struct sd_addon *addon = handle->addon;
   bool last = received->flags & MSG_EOR, go_on = true;
   struct sd_peer *peer =
       sd_peer_get(endpoint, received->info.rcv_assoc_id, &received->from);
   if (!peer)
-    return sd_deliver_error(endpoint, calls, NULL, -ENOBUFS);
+    return sd_endpoint_deliver_error(endpoint, scope, NULL, -ENOBUFS);
   if (last && !peer->partial.data && !peer->skipping &&
       size <= endpoint->assembly.max)
-    sd_batch_add(owner, size, peer->name, peer->name, (uint32_t)peer->own.port,
-                 true);
+    sd_batch_add(addon, size, peer->host_index, peer->host_index,
+                 (uint32_t)peer->own.port, true);
   else
-    go_on = sd_on_piece(endpoint, calls, peer, data, size, last);
-  if (go_on && (peer->gone || sd_batch_full(owner)))
-    go_on = sd_batch_flush(handle, calls);
-  if (last && peer->gone)
+    go_on = sd_endpoint_handle_piece(endpoint, scope, peer, data, size, last);
+  if (go_on && (peer->ended_early || sd_batch_full(addon)))
+    go_on = sd_batch_deliver(handle, scope);
+  if (last && peer->ended_early)
     sd_peer_remove(endpoint, peer);
   return go_on;
 }
 
 /* `n` is what recvmsg() returned. */
-static bool sd_endpoint_on_received(struct sd_endpoint *endpoint,
-                                    struct sd_calls *calls,
-                                    const struct sd_received *received,
-                                    ssize_t n) {
+static bool sd_endpoint_handle_received(struct sd_endpoint *endpoint,
+                                        struct sd_scope *scope,
+                                        const struct sd_received *received,
+                                        ssize_t n) {
   struct sd_handle *handle = &endpoint->handle;
-  const char *data = handle->owner->received;
+  const char *data = handle->addon->received;
   size_t size = n > 0 ? (size_t)n : 0;
   if (n >= 0 && !(received->flags & MSG_NOTIFICATION))
-    return sd_on_data(endpoint, calls, received, data, size);
-  if (!sd_batch_flush_before(handle, calls, &data, size))
+    return sd_endpoint_handle_data(endpoint, scope, received, data, size);
+  if (!sd_batch_deliver_before(handle, scope, &data, size))
     return false;
   if (n >= 0)
-    return sd_endpoint_on_notification(endpoint, calls, &received->from, data,
-                                       size);
+    return sd_endpoint_handle_notification(endpoint, scope, &received->from,
+                                           data, size);
   sd_handle_arm(handle, handle->armed & ~UV_READABLE);
   sd_handle_start_timer(handle, SD_BACKOFF_MS);
-  sd_deliver_error(endpoint, calls, NULL, (int)n);
+  sd_endpoint_deliver_error(endpoint, scope, NULL, (int)n);
   return false;
 }
 
@@ -3041,33 +3055,33 @@ static bool sd_endpoint_on_received(struct sd_endpoint *endpoint,
 static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
   struct sd_received received;
-  struct sd_calls calls;
-  int budget = sd_drain_budget(handle), i;
+  struct sd_scope scope;
+  int budget = sd_receive_budget(handle), i;
   bool go_on = true;
   ssize_t n;
-  if (!sd_calls_begin(handle, &calls))
+  if (!sd_scope_open(handle, &scope))
     return;
   sd_batch_begin(handle);
   for (i = 0; i < budget && go_on; i++) {
     n = sd_peers_reserve(endpoint) ? sd_batch_recv(handle, &received) : -ENOMEM;
     if (n == -EAGAIN)
       break;
-    go_on = sd_endpoint_on_received(endpoint, &calls, &received, n);
+    go_on = sd_endpoint_handle_received(endpoint, &scope, &received, n);
   }
-  sd_drain_found(handle, budget, i);
+  sd_receive_found(handle, budget, i);
   if (go_on)
-    sd_batch_flush(handle, &calls);
-  sd_calls_end(handle, &calls);
-  handle->owner->draining = NULL;
-  if (handle->state == SD_FLUSHING)
-    sd_endpoint_start_flush(endpoint);
+    sd_batch_deliver(handle, &scope);
+  sd_scope_close(handle, &scope);
+  handle->addon->receiving = NULL;
+  if (handle->state == SD_LINGERING)
+    sd_endpoint_linger(endpoint);
 }
 
 /* -------------------------------------------------------- Endpoint: send */
 
 /* The association that has this address, or 0. */
-static sctp_assoc_t sd_assoc_of(const struct sd_endpoint *endpoint,
-                                const union sd_addr *addr) {
+static sctp_assoc_t sd_endpoint_assoc_of(const struct sd_endpoint *endpoint,
+                                         const union sd_addr *addr) {
   struct sctp_paddrinfo path = {0};
   socklen_t length = sizeof path;
   memcpy(&path.spinfo_address, addr, sizeof *addr);
@@ -3086,7 +3100,7 @@ static struct sd_peer *sd_peer_at(struct sd_endpoint *endpoint,
   to = sd_destination_find(endpoint, host, sd_addr_port(addr));
   if (to && to->peer->list != &endpoint->ended)
     return to->peer;
-  id = sd_assoc_of(endpoint, addr);
+  id = sd_endpoint_assoc_of(endpoint, addr);
   if (to && !id)
     return to->peer;
   if (to) /* it has come back by another address */
@@ -3167,27 +3181,27 @@ static ssize_t sd_endpoint_send(struct sd_endpoint *endpoint,
   if (handle->blocked && sd_still_refused(&endpoint->refusals))
     return -EAGAIN;
   n = sd_sys_send(handle->fd, message, &to->addr, more,
-                  sd_peer_hurries(endpoint, to->peer, charge));
+                  sd_peer_wants_sack(endpoint, to->peer, charge));
   if (n == -EAGAIN && endpoint->own_buffers)
     return SD_PEER_BUSY;
   if (n == -EAGAIN)
     sd_handle_block(handle);
   if (n < 0)
     return n;
-  handle->in_vain = false;
-  sd_peer_takes(endpoint, to->peer, message->iov_len, charge);
+  handle->retry_failed = false;
+  sd_peer_charge(endpoint, to->peer, message->iov_len, charge);
   return n;
 }
 
-/* Hands over messages until one is refused, bundled (see sd_room). Returns how
- * many were accepted, or why the first was not. */
+/* Hands over messages until one is refused, bundled (see sd_sndbuf). Returns
+ * how many were accepted, or why the first was not. */
 static ssize_t sd_endpoint_send_batch(struct sd_endpoint *endpoint,
                                       const struct sd_destination *to,
                                       const struct iovec *messages,
                                       size_t count) {
   struct sd_peer *peer = to->peer;
   size_t next = count > 0 ? messages->iov_len : 0, i;
-  long charge = 0, next_charge = sd_peer_charge(peer, next);
+  long charge = 0, next_charge = sd_peer_message_charge(peer, next);
   ssize_t n = 0;
   if (next > 0 && !sd_peer_admits(endpoint, peer, 0, next, next_charge))
     n = SD_PEER_BUSY;
@@ -3195,11 +3209,11 @@ static ssize_t sd_endpoint_send_batch(struct sd_endpoint *endpoint,
     bool admitted, more;
     charge = next_charge;
     next = i + 1 < count ? messages[i + 1].iov_len : 0;
-    next_charge = sd_peer_charge(peer, next);
+    next_charge = sd_peer_message_charge(peer, next);
     admitted =
         next > 0 && sd_peer_admits(endpoint, peer, charge, next, next_charge);
     /* Twice, since the path may have smaller packets by now. */
-    more = admitted && sd_room_for_more(&endpoint->room, 2 * charge, next);
+    more = admitted && sd_sndbuf_fits(&endpoint->sndbuf, 2 * charge, next);
     n = sd_endpoint_send(endpoint, to, &messages[i], charge, more);
     if (n < 0) {
       next_charge = charge;
@@ -3215,7 +3229,8 @@ static ssize_t sd_endpoint_send_batch(struct sd_endpoint *endpoint,
 }
 
 /* What became of the association before, if that has not been said. */
-static int sd_peer_owes(struct sd_endpoint *endpoint, struct sd_peer *peer) {
+static int sd_peer_report_loss(struct sd_endpoint *endpoint,
+                               struct sd_peer *peer) {
   bool owed = peer->owed;
   if (peer->list != &endpoint->ended)
     return 0;
@@ -3276,7 +3291,7 @@ static napi_value sd_endpoint_send_result(struct sd_endpoint *endpoint,
                                           const struct iovec *messages,
                                           size_t count, bool batch) {
   struct sd_peer *peer = to->peer;
-  ssize_t n = sd_peer_owes(endpoint, peer);
+  ssize_t n = sd_peer_report_loss(endpoint, peer);
   napi_value result = NULL;
   bool refused;
   if (n == 0)
@@ -3298,27 +3313,28 @@ static napi_value sd_endpoint_send_result(struct sd_endpoint *endpoint,
 }
 
 /* Tells which of the busy peers have room again. */
-static void sd_endpoint_tell_ready(struct sd_endpoint *endpoint) {
+static void sd_endpoint_emit_ready(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
-  struct sd_calls calls;
+  struct sd_scope scope;
   struct sd_peer *peer;
-  bool go_on = sd_calls_begin(handle, &calls);
+  bool go_on = sd_scope_open(handle, &scope);
   while (go_on && (peer = endpoint->ready.first)) {
     sd_peer_move(endpoint, peer, NULL);
-    go_on = sd_tell_of_peer(endpoint, SD_ON_DRAIN, NULL, peer->own.host,
-                            peer->own.port, NULL);
+    go_on = sd_endpoint_emit_peer(endpoint, SD_ON_DRAIN, NULL, peer->own.host,
+                                  peer->own.port, NULL);
   }
-  sd_calls_end(handle, &calls);
+  sd_scope_close(handle, &scope);
 }
 
-/* Asks which of the busy peers have room again: of SD_LOOKS of them, those
- * first that were refused last. The others have their turn the next time. */
-static void sd_endpoint_ask(struct sd_endpoint *endpoint) {
+/* Asks which of the busy peers have room again: of SD_REFRESH_PEERS of them,
+ * those first that were refused last. The others have their turn the next time.
+ */
+static void sd_endpoint_refresh_busy(struct sd_endpoint *endpoint) {
   struct sd_peer *peer, *last = endpoint->busy.last;
   int i;
-  sd_room_ask(&endpoint->room);
-  for (i = 0; i < SD_LOOKS && (peer = endpoint->busy.first); i++) {
-    sd_peer_ask(endpoint, peer);
+  sd_sndbuf_refresh(&endpoint->sndbuf);
+  for (i = 0; i < SD_REFRESH_PEERS && (peer = endpoint->busy.first); i++) {
+    sd_peer_refresh(endpoint, peer);
     if (peer->chunks == 0 || (peer->bytes <= sd_peer_limit(endpoint) / 2 &&
                               sd_peer_fits(endpoint, peer, 0, peer->refused))) {
       sd_peer_move(endpoint, peer, &endpoint->ready);
@@ -3332,42 +3348,42 @@ static void sd_endpoint_ask(struct sd_endpoint *endpoint) {
 }
 
 /* Looks at the busy peers, and when to do that again. */
-static void sd_endpoint_look(struct sd_endpoint *endpoint) {
+static void sd_endpoint_schedule_refresh(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
-  sd_endpoint_ask(endpoint);
+  sd_endpoint_refresh_busy(endpoint);
   if (endpoint->ready.first) {
     endpoint->look_ms = 0;
-    sd_endpoint_tell_ready(endpoint);
+    sd_endpoint_emit_ready(endpoint);
   }
   if (handle->state != SD_OPEN ||
       (!endpoint->busy.first && !endpoint->ready.first))
     return;
-  endpoint->look_ms = endpoint->look_ms == 0 ? SD_LOOK_MIN_MS
-                      : endpoint->look_ms < SD_LOOK_MAX_MS
+  endpoint->look_ms = endpoint->look_ms == 0 ? SD_REFRESH_MIN_MS
+                      : endpoint->look_ms < SD_REFRESH_MAX_MS
                           ? endpoint->look_ms * 2
-                          : SD_LOOK_MAX_MS;
+                          : SD_REFRESH_MAX_MS;
   sd_handle_start_timer(handle, endpoint->look_ms);
 }
 
-static void sd_endpoint_call_on_drain(struct sd_endpoint *endpoint) {
+static void sd_endpoint_emit_drain(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
-  struct sd_calls calls;
+  struct sd_scope scope;
   napi_value function;
   sd_handle_unblock(handle);
-  if (!sd_calls_begin(handle, &calls))
+  if (!sd_scope_open(handle, &scope))
     return;
   function = sd_endpoint_callback(endpoint, SD_ON_DRAIN);
   if (function)
-    sd_call(handle, function, 0, NULL);
-  sd_calls_end(handle, &calls);
+    sd_upcall(handle, function, 0, NULL);
+  sd_scope_close(handle, &scope);
 }
 
 /* --------------------------------------- Endpoint: what the loop reports */
 
-static void sd_endpoint_on_ready(struct sd_handle *handle, int events) {
+static void sd_endpoint_handle_ready(struct sd_handle *handle, int events) {
   struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
-  if (handle->state == SD_FLUSHING) {
-    sd_endpoint_flush_step(endpoint);
+  if (handle->state == SD_LINGERING) {
+    sd_endpoint_linger_step(endpoint);
     return;
   }
   if (events == 0)
@@ -3375,18 +3391,18 @@ static void sd_endpoint_on_ready(struct sd_handle *handle, int events) {
   if (events == 0 || events & UV_READABLE)
     sd_endpoint_receive(endpoint);
   if (events & UV_WRITABLE && handle->state == SD_OPEN)
-    sd_endpoint_call_on_drain(endpoint);
+    sd_endpoint_emit_drain(endpoint);
 }
 
-static void sd_endpoint_on_timer(struct sd_handle *handle) {
+static void sd_endpoint_handle_timer(struct sd_handle *handle) {
   struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
-  if (handle->state == SD_FLUSHING) {
+  if (handle->state == SD_LINGERING) {
     sd_endpoint_discard(endpoint);
     sd_handle_close(handle);
     return;
   }
   sd_handle_arm(handle, UV_READABLE | (handle->blocked ? UV_WRITABLE : 0));
-  sd_endpoint_look(endpoint);
+  sd_endpoint_schedule_refresh(endpoint);
 }
 
 static void sd_endpoint_release(struct sd_handle *handle) {
@@ -3394,23 +3410,23 @@ static void sd_endpoint_release(struct sd_handle *handle) {
   sd_peers_free(endpoint);
   sd_partial_drop(&endpoint->returns, &endpoint->returned);
   if (endpoint->on_recv)
-    napi_delete_reference(handle->owner->env, endpoint->on_recv);
-  if (endpoint->names)
-    napi_delete_reference(handle->owner->env, endpoint->names);
+    napi_delete_reference(handle->addon->env, endpoint->on_recv);
+  if (endpoint->host_strings)
+    napi_delete_reference(handle->addon->env, endpoint->host_strings);
   if (endpoint->callbacks)
-    napi_delete_reference(handle->owner->env, endpoint->callbacks);
+    napi_delete_reference(handle->addon->env, endpoint->callbacks);
 }
 
 static const struct sd_kind sd_endpoint_kind = {
     .class = SD_ENDPOINT,
     .collectable = true,
-    .on_ready = sd_endpoint_on_ready,
-    .on_timer = sd_endpoint_on_timer,
+    .handle_ready = sd_endpoint_handle_ready,
+    .handle_timer = sd_endpoint_handle_timer,
     .release = sd_endpoint_release};
 
 /* ----------------------------------------------------- Endpoint: methods */
 
-static napi_value sd_js_send(napi_env env, napi_callback_info info) {
+static napi_value sd_js_endpoint_send(napi_env env, napi_callback_info info) {
   napi_value argv[3], self;
   struct iovec message;
   struct sd_destination *to;
@@ -3445,7 +3461,8 @@ static struct iovec *sd_arg_messages(napi_env env, napi_value array,
   return NULL;
 }
 
-static napi_value sd_js_send_batch(napi_env env, napi_callback_info info) {
+static napi_value sd_js_endpoint_send_batch(napi_env env,
+                                            napi_callback_info info) {
   napi_value argv[3], self, result = NULL;
   struct sd_endpoint *endpoint = sd_this(env, info, 3, argv, &self);
   struct sd_destination *to = NULL;
@@ -3465,8 +3482,9 @@ static napi_value sd_js_send_batch(napi_env env, napi_callback_info info) {
 }
 
 /* A closed endpoint calls none of them, and keeps none. */
-static napi_value sd_js_get_callback(napi_env env, napi_callback_info info,
-                                     enum sd_callback which) {
+static napi_value sd_js_endpoint_get_callback(napi_env env,
+                                              napi_callback_info info,
+                                              enum sd_callback which) {
   napi_value self, result;
   struct sd_endpoint *endpoint = sd_this(env, info, 0, NULL, &self);
   if (!endpoint)
@@ -3479,8 +3497,10 @@ static napi_value sd_js_get_callback(napi_env env, napi_callback_info info,
   return result;
 }
 
-static napi_value sd_js_set_callback(napi_env env, napi_callback_info info,
-                                     enum sd_callback which, const char *name) {
+static napi_value sd_js_endpoint_set_callback(napi_env env,
+                                              napi_callback_info info,
+                                              enum sd_callback which,
+                                              const char *name) {
   napi_value self, value, list;
   napi_valuetype type;
   struct sd_endpoint *endpoint = sd_this(env, info, 1, &value, &self);
@@ -3500,17 +3520,17 @@ static napi_value sd_js_set_callback(napi_env env, napi_callback_info info,
 
 #define SD_JS_CALLBACK(name, which)                                            \
   static napi_value sd_js_get_##name(napi_env env, napi_callback_info info) {  \
-    return sd_js_get_callback(env, info, which);                               \
+    return sd_js_endpoint_get_callback(env, info, which);                      \
   }                                                                            \
   static napi_value sd_js_set_##name(napi_env env, napi_callback_info info) {  \
-    return sd_js_set_callback(env, info, which, #name);                        \
+    return sd_js_endpoint_set_callback(env, info, which, #name);               \
   }
 
 SD_JS_CALLBACK(onDrain, SD_ON_DRAIN)
 SD_JS_CALLBACK(onPeer, SD_ON_PEER)
 SD_JS_CALLBACK(onUndelivered, SD_ON_UNDELIVERED)
 
-static napi_value sd_js_close(napi_env env, napi_callback_info info) {
+static napi_value sd_js_endpoint_close(napi_env env, napi_callback_info info) {
   napi_value self;
   struct sd_endpoint *endpoint = sd_this(env, info, 0, NULL, &self);
   if (endpoint && endpoint->handle.state == SD_OPEN)
@@ -3587,17 +3607,18 @@ static int sd_endpoint_socket(union sd_addr *addr, const char **syscall) {
 
 /* Makes what a drain calls and the arrays of strings and callbacks, and has the
  * endpoint's object keep them. */
-static bool sd_endpoint_bind(struct sd_endpoint *endpoint, napi_value object,
-                             napi_value on_recv) {
-  struct sd_env *owner = endpoint->handle.owner;
-  napi_env env = owner->env;
+static bool sd_endpoint_make_on_message(struct sd_endpoint *endpoint,
+                                        napi_value object, napi_value on_recv) {
+  struct sd_addon *addon = endpoint->handle.addon;
+  napi_env env = addon->env;
   napi_value bind, on_message, argv[3] = {on_recv};
   return napi_create_array(env, &argv[1]) == napi_ok &&
          napi_create_array(env, &argv[2]) == napi_ok &&
-         napi_get_reference_value(env, owner->bind, &bind) == napi_ok &&
+         napi_get_reference_value(env, addon->make_on_message, &bind) ==
+             napi_ok &&
          napi_call_function(env, bind, bind, 3, argv, &on_message) == napi_ok &&
          sd_hide(env, object, "onRecv", on_recv, &endpoint->on_recv) &&
-         sd_hide(env, object, "names", argv[1], &endpoint->names) &&
+         sd_hide(env, object, "names", argv[1], &endpoint->host_strings) &&
          sd_hide(env, object, "callbacks", argv[2], &endpoint->callbacks) &&
          sd_hide(env, object, "onMessage", on_message,
                  &endpoint->handle.on_message);
@@ -3606,9 +3627,9 @@ static bool sd_endpoint_bind(struct sd_endpoint *endpoint, napi_value object,
 static napi_value sd_endpoint_object(struct sd_endpoint *endpoint,
                                      napi_value on_recv) {
   napi_value object = sd_handle_object(&endpoint->handle);
-  if (!object || sd_endpoint_bind(endpoint, object, on_recv))
+  if (!object || sd_endpoint_make_on_message(endpoint, object, on_recv))
     return object;
-  sd_throw_status(endpoint->handle.owner->env);
+  sd_throw_status(endpoint->handle.addon->env);
   return NULL;
 }
 
@@ -3626,17 +3647,17 @@ static bool sd_sys_own_buffers(void) {
 }
 
 /* Takes over `fd`. NULL: no memory. */
-static struct sd_endpoint *sd_endpoint_new(struct sd_env *owner, int fd) {
+static struct sd_endpoint *sd_endpoint_new(struct sd_addon *addon, int fd) {
   struct sd_endpoint *endpoint = calloc(1, sizeof *endpoint);
   if (!endpoint || !sd_table_init(&endpoint->peers) ||
       !sd_table_init(&endpoint->destinations)) {
     close(fd);
-  } else if (sd_handle_init(&endpoint->handle, &sd_endpoint_kind, owner, fd) ==
+  } else if (sd_handle_init(&endpoint->handle, &sd_endpoint_kind, addon, fd) ==
              0) {
-    endpoint->room.fd = fd;
+    endpoint->sndbuf.fd = fd;
     endpoint->returns.max = 2 * SD_BUFFER; /* what a message can have */
     endpoint->own_buffers = sd_sys_own_buffers();
-    sd_room_ask(&endpoint->room);
+    sd_sndbuf_refresh(&endpoint->sndbuf);
     return endpoint;
   }
   if (endpoint) {
@@ -3653,12 +3674,12 @@ static napi_value sd_js_open(napi_env env, napi_callback_info info) {
   char host[SD_HOST_MAX];
   double port, recv_max;
   union sd_addr addr;
-  struct sd_env *owner;
+  struct sd_addon *addon;
   struct sd_endpoint *endpoint;
   const char *syscall;
   int fd;
   SD_CHECK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-  SD_CHECK(env, napi_get_instance_data(env, (void **)&owner));
+  SD_CHECK(env, napi_get_instance_data(env, (void **)&addon));
   if (!sd_arg_host(env, argv[0], "bindHost", host) ||
       !sd_arg_integer(env, argv[1], "bindPort", 0, UINT16_MAX, &port) ||
       !sd_arg_integer(env, argv[2], "recvMaxlen", 1, SD_RECV_MAX, &recv_max) ||
@@ -3671,7 +3692,7 @@ static napi_value sd_js_open(napi_env env, napi_callback_info info) {
                     (int)port);
     return NULL;
   }
-  endpoint = sd_endpoint_new(owner, fd);
+  endpoint = sd_endpoint_new(addon, fd);
   if (!endpoint) {
     sd_throw_system(env, "open", -ENOMEM, NULL, 0);
     return NULL;
@@ -3912,14 +3933,14 @@ static napi_value sd_local_addresses(napi_env env, int fd, sctp_assoc_t id,
 
 /* Takes over `fd`. NULL: no memory. */
 static struct sd_socket *sd_socket_new(const struct sd_kind *kind,
-                                       struct sd_env *owner, int fd,
+                                       struct sd_addon *addon, int fd,
                                        size_t max_message, size_t batch_max) {
   struct sd_socket *socket = calloc(1, sizeof *socket);
   if (!socket) {
     close(fd);
     return NULL;
   }
-  if (sd_handle_init(&socket->handle, kind, owner, fd) < 0) {
+  if (sd_handle_init(&socket->handle, kind, addon, fd) < 0) {
     free(socket);
     return NULL;
   }
@@ -3934,7 +3955,7 @@ static struct sd_socket *sd_socket_new(const struct sd_kind *kind,
 /* Tells JavaScript that nothing more will come and why; 0: a shutdown. */
 static bool sd_socket_end(struct sd_socket *socket, int error) {
   struct sd_handle *handle = &socket->handle;
-  napi_env env = handle->owner->env;
+  napi_env env = handle->addon->env;
   napi_value argument = NULL;
   char host[SD_HOST_MAX];
   socket->ended = true;
@@ -3949,13 +3970,14 @@ static bool sd_socket_end(struct sd_socket *socket, int error) {
   if (argument &&
       sd_set_reason(env, argument, socket->reason, socket->reason_length))
     return sd_emit(handle, "end", 1, &argument);
-  sd_report(handle->owner, napi_generic_failure);
+  sd_report_exception(handle->addon, napi_generic_failure);
   return false;
 }
 
-static void sd_socket_on_assoc_change(struct sd_socket *socket,
-                                      const struct sctp_assoc_change *change,
-                                      size_t size) {
+static void
+sd_socket_handle_assoc_change(struct sd_socket *socket,
+                              const struct sctp_assoc_change *change,
+                              size_t size) {
   const char *text;
   size_t length;
   switch (change->sac_state) {
@@ -3986,7 +4008,7 @@ static napi_value sd_socket_successor(struct sd_socket *socket) {
   napi_value object;
   int fd = socket->accepted ? sd_sys_dup(handle->fd) : -1;
   if (fd >= 0)
-    successor = sd_socket_new(handle->kind, handle->owner, fd,
+    successor = sd_socket_new(handle->kind, handle->addon, fd,
                               socket->assembly.max, socket->batch_max);
   if (!successor)
     return NULL;
@@ -3994,7 +4016,7 @@ static napi_value sd_socket_successor(struct sd_socket *socket) {
   successor->accepted = successor->up = true;
   object = sd_handle_object(&successor->handle);
   if (!object)
-    sd_report(handle->owner, napi_generic_failure);
+    sd_report_exception(handle->addon, napi_generic_failure);
   /* A hook may have closed either. */
   if (object && sd_handle_usable(handle) &&
       sd_handle_usable(&successor->handle))
@@ -4006,22 +4028,22 @@ static napi_value sd_socket_successor(struct sd_socket *socket) {
 /* The peer has begun anew, on the association that is there. Its old messages
  * have been read, so the old handle has ended. Its successor is made before
  * anyone is told, so that nothing that a listener does can prevent it. */
-static bool sd_socket_on_restart(struct sd_socket *socket,
-                                 struct sd_calls *calls, napi_value raw) {
+static bool sd_socket_handle_restart(struct sd_socket *socket,
+                                     struct sd_scope *scope, napi_value raw) {
   struct sd_handle *handle = &socket->handle;
   napi_value argv[2] = {raw, sd_socket_successor(socket)};
   socket->restarted = true;
   socket->moved = argv[1] != NULL;
   if (!sd_emit(handle, "restart", socket->moved ? 2 : 1, argv) &&
-      !sd_calls_renew(handle, calls))
+      !sd_scope_reopen(handle, scope))
     return false;
   return sd_socket_end(socket, -ECONNRESET);
 }
 
 /* RFC 6458 section 6.1. `data` has the alignment of the slab. */
-static bool sd_socket_on_notification(struct sd_socket *socket,
-                                      struct sd_calls *calls, const char *data,
-                                      size_t size) {
+static bool sd_socket_handle_notification(struct sd_socket *socket,
+                                          struct sd_scope *scope,
+                                          const char *data, size_t size) {
   struct sd_handle *handle = &socket->handle;
   const union sctp_notification *event = (const void *)data;
   napi_value raw;
@@ -4031,57 +4053,58 @@ static bool sd_socket_on_notification(struct sd_socket *socket,
   if (event->sn_header.sn_type == SCTP_ASSOC_CHANGE &&
       size >= sizeof event->sn_assoc_change) {
     change = event->sn_assoc_change.sac_state;
-    sd_socket_on_assoc_change(socket, &event->sn_assoc_change, size);
+    sd_socket_handle_assoc_change(socket, &event->sn_assoc_change, size);
   } else if (event->sn_header.sn_type == SCTP_PARTIAL_DELIVERY_EVENT) {
     sd_partial_drop(&socket->assembly, &socket->partial);
   }
   if (change == SCTP_COMM_UP && !socket->up) {
     socket->up = true;
     /* JavaScript may take the slab away. */
-    memmove(handle->owner->aside, data, size);
-    data = handle->owner->aside;
-    if (!sd_emit(handle, "connect", 0, NULL) && !sd_calls_renew(handle, calls))
+    memmove(handle->addon->spill, data, size);
+    data = handle->addon->spill;
+    if (!sd_emit(handle, "connect", 0, NULL) && !sd_scope_reopen(handle, scope))
       return false;
   }
-  if (napi_create_buffer_copy(handle->owner->env, size, data, NULL, &raw) !=
+  if (napi_create_buffer_copy(handle->addon->env, size, data, NULL, &raw) !=
       napi_ok) {
-    sd_report(handle->owner, napi_generic_failure);
+    sd_report_exception(handle->addon, napi_generic_failure);
     return false;
   }
   if (change == SCTP_RESTART)
-    return sd_socket_on_restart(socket, calls, raw);
+    return sd_socket_handle_restart(socket, scope, raw);
   return sd_emit(handle, "notification", 1, &raw);
 }
 
 /* Takes data that has just been received. */
-static bool sd_socket_on_data(struct sd_socket *socket, struct sd_calls *calls,
-                              const struct sd_received *received,
-                              const char *data, size_t size) {
+static bool sd_socket_handle_data(struct sd_socket *socket,
+                                  struct sd_scope *scope,
+                                  const struct sd_received *received,
+                                  const char *data, size_t size) {
   struct sd_handle *handle = &socket->handle;
-  struct sd_env *owner = handle->owner;
+  struct sd_addon *addon = handle->addon;
   bool last = received->flags & MSG_EOR;
   uint32_t sid = received->info.rcv_sid, ppid = ntohl(received->info.rcv_ppid);
   bool unordered = received->info.rcv_flags & SCTP_UNORDERED;
   int error = 0;
   if (last && !socket->partial.data && size <= socket->assembly.max) {
-    sd_batch_add(owner, size, 0, sid, ppid, unordered);
+    sd_batch_add(addon, size, 0, sid, ppid, unordered);
   } else {
     error = sd_partial_append(&socket->assembly, &socket->partial, data, size);
     if (error == 0 && last) {
-      if (!sd_batch_add_whole(owner, &socket->partial, sid, ppid, unordered))
+      if (!sd_batch_add_whole(addon, &socket->partial, sid, ppid, unordered))
         error = -ENOBUFS;
       sd_partial_drop(&socket->assembly, &socket->partial);
     }
   }
   if (error < 0)
-    return sd_batch_flush(handle, calls) && sd_socket_end(socket, error);
-  return (!sd_batch_full(owner) && owner->bytes < socket->batch_max) ||
-         sd_batch_flush(handle, calls);
+    return sd_batch_deliver(handle, scope) && sd_socket_end(socket, error);
+  return (!sd_batch_full(addon) && addon->bytes < socket->batch_max) ||
+         sd_batch_deliver(handle, scope);
 }
 
 /* recvmsg() gave no message. An ended association gives its error once, to
  * whichever call comes first, and after its own shutdown nothing at all. */
-static bool sd_socket_on_empty(struct sd_socket *socket, int result) {
+static bool sd_socket_handle_empty(struct sd_socket *socket, int result) {
   if (result == -EAGAIN && !socket->over && !socket->error)
     return false;
   if (result == -ENOMEM || result == -ENOBUFS) {
@@ -4110,20 +4133,20 @@ static void sd_socket_go_on(struct sd_socket *socket) {
 }
 
 /* `n` is what recvmsg() returned. */
-static bool sd_socket_on_received(struct sd_socket *socket,
-                                  struct sd_calls *calls,
-                                  const struct sd_received *received,
-                                  ssize_t n) {
-  struct sd_env *owner = socket->handle.owner;
-  const char *data = owner->received;
+static bool sd_socket_handle_received(struct sd_socket *socket,
+                                      struct sd_scope *scope,
+                                      const struct sd_received *received,
+                                      ssize_t n) {
+  struct sd_addon *addon = socket->handle.addon;
+  const char *data = addon->received;
   size_t size = n > 0 ? (size_t)n : 0;
   if (n > 0 && !(received->flags & MSG_NOTIFICATION))
-    return sd_socket_on_data(socket, calls, received, data, size);
-  if (!sd_batch_flush_before(&socket->handle, calls, &data, size))
+    return sd_socket_handle_data(socket, scope, received, data, size);
+  if (!sd_batch_deliver_before(&socket->handle, scope, &data, size))
     return false;
   if (n <= 0)
-    return sd_socket_on_empty(socket, (int)n);
-  return sd_socket_on_notification(socket, calls, data, size);
+    return sd_socket_handle_empty(socket, (int)n);
+  return sd_socket_handle_notification(socket, scope, data, size);
 }
 
 /* Takes what has arrived, up to the budget; for a socket that does not read,
@@ -4131,23 +4154,23 @@ static bool sd_socket_on_received(struct sd_socket *socket,
 static void sd_socket_receive(struct sd_socket *socket) {
   struct sd_handle *handle = &socket->handle;
   struct sd_received received;
-  struct sd_calls calls;
-  int budget = sd_drain_budget(handle), found = 0;
+  struct sd_scope scope;
+  int budget = sd_receive_budget(handle), found = 0;
   bool go_on = true;
-  if (!sd_calls_begin(handle, &calls))
+  if (!sd_scope_open(handle, &scope))
     return;
   sd_batch_begin(handle);
   while (found < budget && go_on && !socket->ended &&
          (socket->reading || sd_sys_notification_waits(handle->fd))) {
     ssize_t n = sd_batch_recv(handle, &received);
     found += n > 0;
-    go_on = sd_socket_on_received(socket, &calls, &received, n);
+    go_on = sd_socket_handle_received(socket, &scope, &received, n);
   }
-  sd_drain_found(handle, budget, found);
+  sd_receive_found(handle, budget, found);
   if (go_on)
-    sd_batch_flush(handle, &calls);
-  sd_calls_end(handle, &calls);
-  handle->owner->draining = NULL;
+    sd_batch_deliver(handle, &scope);
+  sd_scope_close(handle, &scope);
+  handle->addon->receiving = NULL;
   sd_socket_go_on(socket);
 }
 
@@ -4175,7 +4198,7 @@ static int sd_socket_status(struct sd_socket *socket,
  * whatever error the kernel says so: -EPIPE then, and what is left to read is
  * read before JavaScript hears of the end. The kernel reports the reason of an
  * end once; EPIPE is none. */
-static int sd_socket_on_send_failed(struct sd_socket *socket, int error) {
+static int sd_socket_handle_send_failed(struct sd_socket *socket, int error) {
   struct sctp_status status;
   bool gone = sd_socket_status(socket, &status) < 0;
   if (!gone && status.sstat_state == SCTP_ESTABLISHED)
@@ -4209,21 +4232,21 @@ static int sd_socket_send(struct sd_socket *socket, const struct iovec *message,
     return -EAGAIN;
   }
   if (n < 0)
-    return sd_socket_on_send_failed(socket, (int)n);
-  handle->in_vain = false;
+    return sd_socket_handle_send_failed(socket, (int)n);
+  handle->retry_failed = false;
   return 0;
 }
 
 /* Messages that sd_socket_send_list() reads at once. */
-#define SD_CHUNK 64
+#define SD_SEND_LIST 64
 
-/* Reads messages from socket->next on, at the most SD_CHUNK, and their
+/* Reads messages from socket->next on, at the most SD_SEND_LIST, and their
  * attributes. Returns how many, or -1: an exception. */
-static int sd_socket_read_chunk(napi_env env, napi_value list, uint32_t next,
-                                uint32_t total, struct iovec *messages,
-                                struct sd_attributes *attributes) {
-  napi_value elements[SD_CHUNK], first;
-  uint32_t count = total - next < SD_CHUNK ? total - next : SD_CHUNK;
+static int sd_socket_read_messages(napi_env env, napi_value list, uint32_t next,
+                                   uint32_t total, struct iovec *messages,
+                                   struct sd_attributes *attributes) {
+  napi_value elements[SD_SEND_LIST], first;
+  uint32_t count = total - next < SD_SEND_LIST ? total - next : SD_SEND_LIST;
   size_t size;
   void *data;
   /* First, since it may be a getter, too. */
@@ -4246,10 +4269,10 @@ static int sd_socket_read_chunk(napi_env env, napi_value list, uint32_t next,
 /* Hands over messages from socket->next on, bundled. Returns 0: all; -EAGAIN:
  * the rest must wait; another error; or 1: an exception. */
 static int sd_socket_send_list(struct sd_socket *socket, napi_value list) {
-  napi_env env = socket->handle.owner->env;
-  struct sd_room room = {.fd = socket->handle.fd};
-  struct sd_attributes attributes[SD_CHUNK];
-  struct iovec messages[SD_CHUNK];
+  napi_env env = socket->handle.addon->env;
+  struct sd_sndbuf sndbuf = {.fd = socket->handle.fd};
+  struct sd_attributes attributes[SD_SEND_LIST];
+  struct iovec messages[SD_SEND_LIST];
   uint32_t length, total;
   int count, i, error = 0;
   if (napi_get_array_length(env, list, &length) != napi_ok || length == 0) {
@@ -4258,18 +4281,18 @@ static int sd_socket_send_list(struct sd_socket *socket, napi_value list) {
   }
   total = length - 1;
   while (error == 0 && socket->next < total) {
-    count = sd_socket_read_chunk(env, list, socket->next, total, messages,
-                                 attributes);
+    count = sd_socket_read_messages(env, list, socket->next, total, messages,
+                                    attributes);
     /* A getter among the elements may have closed it. */
     if (count < 0 || socket->handle.state != SD_OPEN)
       return 1;
     for (i = 0; error == 0 && i < count; i++) {
       size_t following = i + 1 < count ? messages[i + 1].iov_len : 0;
       long charge = sd_charge(messages[i].iov_len, SD_FRAGMENT_MIN);
-      bool more = sd_room_for_more(&room, charge, following);
+      bool more = sd_sndbuf_fits(&sndbuf, charge, following);
       error = sd_socket_send(socket, &messages[i], &attributes[i], more);
       if (error == 0) {
-        room.left -= charge;
+        sndbuf.left -= charge;
         socket->next++;
       }
     }
@@ -4277,31 +4300,31 @@ static int sd_socket_send_list(struct sd_socket *socket, napi_value list) {
   return error;
 }
 
-static void sd_socket_forget_unsent(struct sd_socket *socket) {
+static void sd_socket_cancel_unsent(struct sd_socket *socket) {
   if (socket->unsent)
-    napi_delete_reference(socket->handle.owner->env, socket->unsent);
+    napi_delete_reference(socket->handle.addon->env, socket->unsent);
   socket->unsent = NULL;
 }
 
 /* The error of a send, with the number of messages that were handed over. */
 static napi_value sd_socket_send_error(struct sd_socket *socket, int error) {
-  napi_env env = socket->handle.owner->env;
+  napi_env env = socket->handle.addon->env;
   napi_value object = sd_system_error(env, "write", error, NULL, 0);
   return object && sd_define_number(env, object, "sent", socket->next) ? object
                                                                        : NULL;
 }
 
 /* There is room: goes on with what send() left. */
-static void sd_socket_flush(struct sd_socket *socket) {
+static void sd_socket_resume_send(struct sd_socket *socket) {
   struct sd_handle *handle = &socket->handle;
-  napi_env env = handle->owner->env;
+  napi_env env = handle->addon->env;
   napi_value list, error = NULL;
-  struct sd_calls calls;
+  struct sd_scope scope;
   uint32_t before = socket->next;
   int result = 1;
   sd_handle_unblock(handle);
   /* What write() could not send may have gone with send() since. */
-  if (!socket->unsent || !sd_calls_begin(handle, &calls))
+  if (!socket->unsent || !sd_scope_open(handle, &scope))
     return;
   if (napi_get_reference_value(env, socket->unsent, &list) == napi_ok)
     result = sd_socket_send_list(socket, list);
@@ -4309,19 +4332,19 @@ static void sd_socket_flush(struct sd_socket *socket) {
     if (socket->next != before)
       sd_emit(handle, "progress", 0, NULL);
   } else {
-    sd_socket_forget_unsent(socket);
+    sd_socket_cancel_unsent(socket);
     if (result == 1)
       napi_get_and_clear_last_exception(env, &error);
     else if (result < 0)
       error = sd_socket_send_error(socket, result);
     sd_emit(handle, "sent", error ? 1 : 0, &error);
   }
-  sd_calls_end(handle, &calls);
+  sd_scope_close(handle, &scope);
 }
 
 /* ----------------------------------------- Socket: what the loop reports */
 
-static void sd_socket_on_ready(struct sd_handle *handle, int events) {
+static void sd_socket_handle_ready(struct sd_handle *handle, int events) {
   struct sd_socket *socket = (struct sd_socket *)handle;
   /* poll() reports an error once, and reading tells which. */
   if (events == 0)
@@ -4331,10 +4354,10 @@ static void sd_socket_on_ready(struct sd_handle *handle, int events) {
     sd_socket_receive(socket);
   if (handle->state == SD_OPEN && handle->blocked &&
       (events == 0 || events & UV_WRITABLE))
-    sd_socket_flush(socket);
+    sd_socket_resume_send(socket);
 }
 
-static void sd_socket_on_timer(struct sd_handle *handle) {
+static void sd_socket_handle_timer(struct sd_handle *handle) {
   struct sd_socket *socket = (struct sd_socket *)handle;
   bool wants = socket->reading && !socket->ended;
   sd_handle_arm(handle, (wants ? UV_READABLE : 0) |
@@ -4346,13 +4369,14 @@ static void sd_socket_on_timer(struct sd_handle *handle) {
 static void sd_socket_release(struct sd_handle *handle) {
   struct sd_socket *socket = (struct sd_socket *)handle;
   sd_partial_drop(&socket->assembly, &socket->partial);
-  sd_socket_forget_unsent(socket);
+  sd_socket_cancel_unsent(socket);
 }
 
-static const struct sd_kind sd_socket_kind = {.class = SD_SOCKET,
-                                              .on_ready = sd_socket_on_ready,
-                                              .on_timer = sd_socket_on_timer,
-                                              .release = sd_socket_release};
+static const struct sd_kind sd_socket_kind = {
+    .class = SD_SOCKET,
+    .handle_ready = sd_socket_handle_ready,
+    .handle_timer = sd_socket_handle_timer,
+    .release = sd_socket_release};
 
 /* ------------------------------------------------------- Socket: methods */
 
@@ -4365,7 +4389,7 @@ static struct sd_socket *sd_this_socket(napi_env env, napi_callback_info info,
 
 /* To JavaScript: true, false where it must wait, or `error` is thrown. */
 static napi_value sd_socket_send_result(struct sd_socket *socket, int error) {
-  napi_env env = socket->handle.owner->env;
+  napi_env env = socket->handle.addon->env;
   napi_value result;
   if (error == 0 || error == -EAGAIN) {
     SD_CHECK(env, napi_get_boolean(env, error == 0, &result));
@@ -4488,11 +4512,11 @@ static napi_value sd_js_socket_close(napi_env env, napi_callback_info info) {
     /* The kernel drops what arrives from now on, so that a peer which goes on
      * sending cannot keep us here. */
     sd_sys_shutdown(handle->fd, SHUT_RD);
-    while (sd_sys_discard(handle->fd, handle->owner->scratch) > 0)
+    while (sd_sys_discard(handle->fd, handle->addon->scratch) > 0)
       ;
   }
-  sd_socket_forget_unsent(socket);
-  sd_batch_forget(handle);
+  sd_socket_cancel_unsent(socket);
+  sd_batch_cancel(handle);
   sd_handle_close(handle);
   return NULL;
 }
@@ -4655,13 +4679,13 @@ static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
   napi_value argv[5], object;
   struct sd_addrs remotes, locals;
   struct sd_settings settings;
-  struct sd_env *owner;
+  struct sd_addon *addon;
   struct sd_socket *socket;
   double port, local_port;
   const char *syscall;
   int fd, family, error;
   SD_CHECK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-  SD_CHECK(env, napi_get_instance_data(env, (void **)&owner));
+  SD_CHECK(env, napi_get_instance_data(env, (void **)&addon));
   if (!sd_arg_integer(env, argv[1], "port", 0, UINT16_MAX, &port) ||
       !sd_arg_addresses(env, argv[0], "connect", "remoteAddresses", (int)port,
                         &remotes) ||
@@ -4686,7 +4710,7 @@ static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
     sd_throw_addrs(env, "connect", error, &remotes);
     return NULL;
   }
-  socket = sd_socket_new(&sd_socket_kind, owner, fd, settings.max_message,
+  socket = sd_socket_new(&sd_socket_kind, addon, fd, settings.max_message,
                          settings.batch_max);
   if (!socket) {
     sd_throw_addrs(env, "connect", -ENOMEM, &remotes);
@@ -4766,7 +4790,7 @@ static bool sd_listener_accept(struct sd_listener *listener) {
   }
   if (fd < 0)
     return false;
-  socket = sd_socket_new(&sd_socket_kind, handle->owner, fd,
+  socket = sd_socket_new(&sd_socket_kind, handle->addon, fd,
                          listener->max_message, listener->batch_max);
   if (!socket)
     return true;
@@ -4775,7 +4799,7 @@ static bool sd_listener_accept(struct sd_listener *listener) {
   socket->accepted = socket->up = true;
   object = sd_handle_object(&socket->handle);
   if (!object)
-    sd_report(handle->owner, napi_generic_failure);
+    sd_report_exception(handle->addon, napi_generic_failure);
   /* A hook may have closed either. */
   if (object && sd_handle_usable(handle) && sd_handle_usable(&socket->handle))
     return sd_emit(handle, "connection", 1, &object);
@@ -4783,32 +4807,32 @@ static bool sd_listener_accept(struct sd_listener *listener) {
   return false;
 }
 
-static void sd_listener_on_ready(struct sd_handle *handle, int events) {
-  struct sd_calls calls;
+static void sd_listener_handle_ready(struct sd_handle *handle, int events) {
+  struct sd_scope scope;
   bool go_on = true;
   int i;
   if (events == 0)
     sd_handle_start_timer(handle, SD_BACKOFF_MS);
-  if (!sd_calls_begin(handle, &calls))
+  if (!sd_scope_open(handle, &scope))
     return;
   for (i = 0; i < SD_ACCEPT && go_on; i++) {
-    napi_handle_scope scope;
-    if (napi_open_handle_scope(handle->owner->env, &scope) != napi_ok)
+    napi_handle_scope handles;
+    if (napi_open_handle_scope(handle->addon->env, &handles) != napi_ok)
       break;
     go_on = sd_listener_accept((struct sd_listener *)handle);
-    napi_close_handle_scope(handle->owner->env, scope);
+    napi_close_handle_scope(handle->addon->env, handles);
   }
-  sd_calls_end(handle, &calls);
+  sd_scope_close(handle, &scope);
 }
 
-static void sd_listener_on_timer(struct sd_handle *handle) {
+static void sd_listener_handle_timer(struct sd_handle *handle) {
   sd_handle_arm(handle, UV_READABLE);
 }
 
 static const struct sd_kind sd_listener_kind = {
     .class = SD_LISTENER,
-    .on_ready = sd_listener_on_ready,
-    .on_timer = sd_listener_on_timer};
+    .handle_ready = sd_listener_handle_ready,
+    .handle_timer = sd_listener_handle_timer};
 
 static napi_value sd_js_listener_close(napi_env env, napi_callback_info info) {
   napi_value self;
@@ -4843,14 +4867,14 @@ static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
   napi_value argv[4], object;
   struct sd_addrs locals;
   struct sd_settings settings;
-  struct sd_env *owner;
+  struct sd_addon *addon;
   struct sd_listener *listener;
   union sd_addr local;
   double port, backlog;
   const char *syscall;
   int fd, error;
   SD_CHECK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
-  SD_CHECK(env, napi_get_instance_data(env, (void **)&owner));
+  SD_CHECK(env, napi_get_instance_data(env, (void **)&addon));
   if (!sd_arg_integer(env, argv[1], "port", 0, UINT16_MAX, &port) ||
       !sd_arg_addresses(env, argv[0], "bind", "localAddresses", (int)port,
                         &locals) ||
@@ -4876,7 +4900,7 @@ static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
     close(fd);
     error = -ENOMEM;
   } else {
-    error = sd_handle_init(&listener->handle, &sd_listener_kind, owner, fd);
+    error = sd_handle_init(&listener->handle, &sd_listener_kind, addon, fd);
   }
   if (error < 0) {
     free(listener);
@@ -5133,16 +5157,16 @@ static napi_value sd_js_decode_notification(napi_env env,
 /* ------------------------------------------------------------------ Init */
 
 static void sd_on_exit(napi_async_cleanup_hook_handle hook, void *data) {
-  struct sd_env *owner = data;
+  struct sd_addon *addon = data;
   struct sd_handle *handle;
   (void)hook;
-  owner->exiting = true;
-  for (handle = owner->handles; handle; handle = handle->next)
+  addon->exiting = true;
+  for (handle = addon->handles; handle; handle = handle->next)
     sd_handle_close(handle);
-  sd_env_maybe_done(owner);
+  sd_addon_maybe_done(addon);
 }
 
-static void sd_on_env_free(napi_env env, void *data, void *hint) {
+static void sd_on_addon_free(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
   free(data);
@@ -5160,7 +5184,7 @@ static napi_status sd_symbol_dispose(napi_env env, napi_value *result) {
 }
 
 /* From version 24 on, Node keeps AsyncLocalStorage apart from async ids. */
-static napi_status sd_find_storage(napi_env env, struct sd_env *owner) {
+static napi_status sd_find_storage(napi_env env, struct sd_addon *addon) {
   napi_value global, process, get, name, module, class;
   const napi_node_version *version;
   napi_status status = napi_get_node_version(env, &version);
@@ -5177,7 +5201,7 @@ static napi_status sd_find_storage(napi_env env, struct sd_env *owner) {
           napi_ok &&
       (status = napi_get_named_property(env, module, "AsyncLocalStorage",
                                         &class)) == napi_ok)
-    status = napi_create_reference(env, class, 1, &owner->storage_class);
+    status = napi_create_reference(env, class, 1, &addon->storage_class);
   return status;
 }
 
@@ -5190,15 +5214,15 @@ static napi_status sd_keep_function(napi_env env, napi_value functions,
   return status;
 }
 
-static napi_status sd_compile_deliver(napi_env env, struct sd_env *owner) {
-  const size_t words = sizeof(struct sd_batch) / sizeof(uint32_t);
+static napi_status sd_compile_deliver(napi_env env, struct sd_addon *addon) {
+  const size_t words = sizeof(struct sd_rx_batch) / sizeof(uint32_t);
   napi_value source, compiled, memory, argv[3], functions;
   void *data = NULL;
   napi_status status = napi_create_string_utf8(
       env, sd_deliver_source, sizeof sd_deliver_source - 1, &source);
   if (status == napi_ok &&
       (status = napi_run_script(env, source, &compiled)) == napi_ok &&
-      (status = napi_create_arraybuffer(env, sizeof(struct sd_batch), &data,
+      (status = napi_create_arraybuffer(env, sizeof(struct sd_rx_batch), &data,
                                         &memory)) == napi_ok &&
       (status = napi_create_typedarray(env, napi_uint32_array, words, memory, 0,
                                        &argv[0])) == napi_ok &&
@@ -5206,16 +5230,17 @@ static napi_status sd_compile_deliver(napi_env env, struct sd_env *owner) {
       (status = napi_create_uint32(env, SD_LONG, &argv[2])) == napi_ok &&
       (status = napi_call_function(env, compiled, compiled, 3, argv,
                                    &functions)) == napi_ok &&
-      (status = sd_keep_function(env, functions, "use", &owner->use)) ==
-          napi_ok &&
-      (status = sd_keep_function(env, functions, "bind", &owner->bind)) ==
-          napi_ok &&
-      (status = sd_keep_function(env, functions, "throwing",
-                                 &owner->throwing)) == napi_ok &&
-      (status = sd_keep_function(env, functions, "blocks", &owner->blocks)) ==
+      (status = sd_keep_function(env, functions, "setSlab",
+                                 &addon->set_slab)) == napi_ok &&
+      (status = sd_keep_function(env, functions, "makeOnMessage",
+                                 &addon->make_on_message)) == napi_ok &&
+      (status = sd_keep_function(env, functions, "makeSend",
+                                 &addon->make_send)) == napi_ok &&
+      (status = sd_keep_function(env, functions, "blocks", &addon->blocks)) ==
           napi_ok)
-    status = sd_keep_function(env, functions, "deliver", &owner->deliver);
-  owner->batch = data; /* which these functions keep */
+    status =
+        sd_keep_function(env, functions, "deliverBatch", &addon->deliver_batch);
+  addon->batch = data; /* which these functions keep */
   return status;
 }
 
@@ -5228,7 +5253,7 @@ static napi_status sd_compile_deliver(napi_env env, struct sd_env *owner) {
     .attributes = napi_enumerable | napi_configurable                          \
   }
 
-static napi_status sd_define_class(napi_env env, struct sd_env *owner,
+static napi_status sd_define_class(napi_env env, struct sd_addon *addon,
                                    enum sd_class which, const char *name,
                                    napi_property_descriptor *methods,
                                    size_t count) {
@@ -5236,27 +5261,27 @@ static napi_status sd_define_class(napi_env env, struct sd_env *owner,
   napi_status status;
   size_t i;
   for (i = 0; i < count; i++)
-    methods[i].data = owner; /* for sd_this() */
+    methods[i].data = addon; /* for sd_this() */
   status = napi_define_class(env, name, NAPI_AUTO_LENGTH, sd_js_construct, NULL,
                              count, methods, &class);
   if (status == napi_ok)
-    status = napi_create_reference(env, class, 1, &owner->classes[which]);
+    status = napi_create_reference(env, class, 1, &addon->classes[which]);
   return status;
 }
 
 /* Puts what throwing() makes of the endpoint's send() into its place. */
-static napi_status sd_wrap_send(napi_env env, struct sd_env *owner) {
+static napi_status sd_wrap_send(napi_env env, struct sd_addon *addon) {
   napi_property_descriptor send = {.utf8name = "send",
                                    .attributes = napi_default_method};
   napi_value class, prototype, native, throwing;
   napi_status status =
-      napi_get_reference_value(env, owner->classes[SD_ENDPOINT], &class);
+      napi_get_reference_value(env, addon->classes[SD_ENDPOINT], &class);
   if (status == napi_ok &&
       (status = napi_get_named_property(env, class, "prototype", &prototype)) ==
           napi_ok &&
       (status = napi_get_named_property(env, prototype, "send", &native)) ==
           napi_ok &&
-      (status = napi_get_reference_value(env, owner->throwing, &throwing)) ==
+      (status = napi_get_reference_value(env, addon->make_send, &throwing)) ==
           napi_ok &&
       (status = napi_call_function(env, throwing, throwing, 1, &native,
                                    &send.value)) == napi_ok)
@@ -5264,18 +5289,18 @@ static napi_status sd_wrap_send(napi_env env, struct sd_env *owner) {
   return status;
 }
 
-static napi_status sd_define_endpoint(napi_env env, struct sd_env *owner) {
+static napi_status sd_define_endpoint(napi_env env, struct sd_addon *addon) {
   napi_property_descriptor methods[] = {
-      SD_METHOD("send", sd_js_send),
-      SD_METHOD("sendBatch", sd_js_send_batch),
-      SD_METHOD("close", sd_js_close),
+      SD_METHOD("send", sd_js_endpoint_send),
+      SD_METHOD("sendBatch", sd_js_endpoint_send_batch),
+      SD_METHOD("close", sd_js_endpoint_close),
       SD_METHOD("address", sd_js_address),
       SD_METHOD("ref", sd_js_ref),
       SD_METHOD("unref", sd_js_unref),
       SD_CALLBACK(onDrain),
       SD_CALLBACK(onPeer),
       SD_CALLBACK(onUndelivered),
-      SD_METHOD(NULL, sd_js_close), /* [Symbol.dispose] */
+      SD_METHOD(NULL, sd_js_endpoint_close), /* [Symbol.dispose] */
   };
   size_t count = sizeof methods / sizeof *methods;
   napi_value dispose;
@@ -5288,11 +5313,11 @@ static napi_status sd_define_endpoint(napi_env env, struct sd_env *owner) {
   methods[count - 1].name = dispose;
   if (type != napi_symbol)
     count--;
-  status = sd_define_class(env, owner, SD_ENDPOINT, "Endpoint", methods, count);
-  return status == napi_ok ? sd_wrap_send(env, owner) : status;
+  status = sd_define_class(env, addon, SD_ENDPOINT, "Endpoint", methods, count);
+  return status == napi_ok ? sd_wrap_send(env, addon) : status;
 }
 
-static napi_status sd_define_socket(napi_env env, struct sd_env *owner) {
+static napi_status sd_define_socket(napi_env env, struct sd_addon *addon) {
   napi_property_descriptor methods[] = {
       SD_METHOD("start", sd_js_socket_start),
       SD_METHOD("write", sd_js_socket_write),
@@ -5311,11 +5336,11 @@ static napi_status sd_define_socket(napi_env env, struct sd_env *owner) {
       SD_METHOD("ref", sd_js_ref),
       SD_METHOD("unref", sd_js_unref),
   };
-  return sd_define_class(env, owner, SD_SOCKET, "SocketHandle", methods,
+  return sd_define_class(env, addon, SD_SOCKET, "SocketHandle", methods,
                          sizeof methods / sizeof *methods);
 }
 
-static napi_status sd_define_listener(napi_env env, struct sd_env *owner) {
+static napi_status sd_define_listener(napi_env env, struct sd_addon *addon) {
   napi_property_descriptor methods[] = {
       SD_METHOD("start", sd_js_listener_start),
       SD_METHOD("close", sd_js_listener_close),
@@ -5324,7 +5349,7 @@ static napi_status sd_define_listener(napi_env env, struct sd_env *owner) {
       SD_METHOD("ref", sd_js_ref),
       SD_METHOD("unref", sd_js_unref),
   };
-  return sd_define_class(env, owner, SD_LISTENER, "ListenerHandle", methods,
+  return sd_define_class(env, addon, SD_LISTENER, "ListenerHandle", methods,
                          sizeof methods / sizeof *methods);
 }
 
@@ -5341,25 +5366,25 @@ NAPI_MODULE_INIT() {
       SD_FUNCTION("probe", sd_js_probe),
       SD_FUNCTION("decodeNotification", sd_js_decode_notification),
   };
-  struct sd_env *owner = calloc(1, sizeof *owner);
-  if (!owner) {
+  struct sd_addon *addon = calloc(1, sizeof *addon);
+  if (!addon) {
     napi_throw_error(env, "ENOMEM", "no memory");
     return NULL;
   }
-  owner->env = env;
-  if (napi_set_instance_data(env, owner, sd_on_env_free, NULL) != napi_ok) {
-    free(owner);
+  addon->env = env;
+  if (napi_set_instance_data(env, addon, sd_on_addon_free, NULL) != napi_ok) {
+    free(addon);
     return NULL;
   }
-  SD_CHECK(env, napi_get_uv_event_loop(env, &owner->loop));
-  SD_CHECK(env, sd_find_storage(env, owner));
-  SD_CHECK(env, sd_compile_deliver(env, owner));
-  SD_CHECK(env, sd_slab_new(owner));
-  SD_CHECK(env, sd_define_endpoint(env, owner));
-  SD_CHECK(env, sd_define_socket(env, owner));
-  SD_CHECK(env, sd_define_listener(env, owner));
+  SD_CHECK(env, napi_get_uv_event_loop(env, &addon->loop));
+  SD_CHECK(env, sd_find_storage(env, addon));
+  SD_CHECK(env, sd_compile_deliver(env, addon));
+  SD_CHECK(env, sd_slab_new(addon));
+  SD_CHECK(env, sd_define_endpoint(env, addon));
+  SD_CHECK(env, sd_define_socket(env, addon));
+  SD_CHECK(env, sd_define_listener(env, addon));
   SD_CHECK(env,
-           napi_add_async_cleanup_hook(env, sd_on_exit, owner, &owner->hook));
+           napi_add_async_cleanup_hook(env, sd_on_exit, addon, &addon->hook));
   SD_CHECK(env, napi_define_properties(env, exports,
                                        sizeof functions / sizeof *functions,
                                        functions));

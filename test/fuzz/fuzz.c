@@ -55,14 +55,14 @@ static void take_address(union sd_addr *addr) {
 
 /* ------------------------------------------------------ Node-API, libuv */
 
-#define VALUE ((napi_value)(void *)&owner)
+#define VALUE ((napi_value)(void *)&addon)
 
 struct buffer {
   char *data;
   size_t size;
 };
 
-static struct sd_env owner;
+static struct sd_addon addon;
 static struct buffer buffers[1024]; /* a napi_value of one points to it */
 static size_t buffers_count;
 static napi_value blocks[SD_SLOTS + 1]; /* the array owner.blocks */
@@ -162,7 +162,7 @@ napi_status napi_set_element(napi_env env, napi_value object, uint32_t index,
   assert(value);
   if (status() != napi_ok)
     return napi_generic_failure;
-  if (object == (napi_value)owner.blocks) {
+  if (object == (napi_value)addon.blocks) {
     assert(index <= SD_SLOTS);
     blocks[index] = value;
   }
@@ -223,7 +223,7 @@ napi_status napi_get_cb_info(napi_env env, napi_callback_info info,
 }
 
 napi_status napi_get_instance_data(napi_env env, void **data) {
-  *data = &owner;
+  *data = &addon;
   return napi_ok;
 }
 
@@ -291,8 +291,8 @@ napi_status napi_fatal_exception(napi_env env, napi_value error) {
 
 /* Reads the next message of the batch where it says that this is. */
 static void deliver_next(void) {
-  const struct sd_item *item = &owner.batch->items[owner.batch->next++];
-  struct buffer *slab = (struct buffer *)owner.slab_bytes;
+  const struct sd_item *item = &addon.batch->items[addon.batch->next++];
+  struct buffer *slab = (struct buffer *)addon.slab_bytes;
   struct buffer *memory = item->slot ? (void *)blocks[item->slot] : slab;
   if (memory == slab && slab->size == 0)
     return; /* somebody took it away */
@@ -305,18 +305,18 @@ static void deliver_next(void) {
 napi_status napi_call_function(napi_env env, napi_value self,
                                napi_value function, size_t argc,
                                const napi_value *argv, napi_value *result) {
-  struct sd_batch *batch = owner.batch;
+  struct sd_rx_batch *batch = addon.batch;
   uint8_t what = take();
-  uint32_t all = what & 1 ? 1 : SD_DRAIN;
+  uint32_t all = what & 1 ? 1 : SD_RECEIVE_BUDGET;
   for (; all > 0 && batch->next < batch->count; all--)
     deliver_next();
-  if (what % 16 == 14 && owner.slab_bytes)
-    ((struct buffer *)owner.slab_bytes)->size = 0;
-  if (what % 16 == 15 && owner.draining) {
-    if (owner.draining->kind->class == SD_ENDPOINT)
-      sd_endpoint_close((struct sd_endpoint *)owner.draining);
+  if (what % 16 == 14 && addon.slab_bytes)
+    ((struct buffer *)addon.slab_bytes)->size = 0;
+  if (what % 16 == 15 && addon.receiving) {
+    if (addon.receiving->kind->class == SD_ENDPOINT)
+      sd_endpoint_close((struct sd_endpoint *)addon.receiving);
     else
-      sd_handle_close(owner.draining);
+      sd_handle_close(addon.receiving);
   }
   if (result)
     *result = VALUE;
@@ -495,10 +495,10 @@ static void fuzz_decoder(void) {
  * is left: what it has forgotten to free, the leak detector finds. */
 static void fuzz_handle(struct sd_handle *handle) {
   size_t i;
-  sd_slab_new(&owner);
+  sd_slab_new(&addon);
   until_failure = take();
   for (i = 0; i < 64 && input_left > 0 && handle->state < SD_CLOSING; i++)
-    handle->kind->on_ready(handle, UV_READABLE);
+    handle->kind->handle_ready(handle, UV_READABLE);
   until_failure = 0;
   for (i = 0; i < wrapped_count; i++)
     sd_handle_close(wrapped[i]);
@@ -506,12 +506,12 @@ static void fuzz_handle(struct sd_handle *handle) {
     closing[i].done(closing[i].handle);
   for (i = 0; i < wrapped_count; i++)
     sd_on_collected(NULL, wrapped[i], NULL);
-  assert(!owner.handles);
-  ASAN_UNPOISON_MEMORY_REGION(owner.scratch, sizeof owner.scratch);
+  assert(!addon.handles);
+  ASAN_UNPOISON_MEMORY_REGION(addon.scratch, sizeof addon.scratch);
 }
 
 static void fuzz_endpoint(void) {
-  struct sd_endpoint *endpoint = sd_endpoint_new(&owner, -1);
+  struct sd_endpoint *endpoint = sd_endpoint_new(&addon, -1);
   endpoint->assembly.max = 65536;
   sd_endpoint_object(endpoint, VALUE);
   fuzz_handle(&endpoint->handle);
@@ -519,7 +519,7 @@ static void fuzz_endpoint(void) {
 
 static void fuzz_socket(void) {
   struct sd_socket *socket =
-      sd_socket_new(&sd_socket_kind, &owner, -1, 65536, 65536);
+      sd_socket_new(&sd_socket_kind, &addon, -1, 65536, 65536);
   sd_handle_object(&socket->handle);
   socket->handle.on_event = socket->handle.on_message = (napi_ref)VALUE;
   socket->reading = true;
@@ -528,15 +528,15 @@ static void fuzz_socket(void) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static struct sd_batch batch;
+  static struct sd_rx_batch batch;
   size_t i;
-  owner = (struct sd_env){.batch = &batch,
-                          .use = (napi_ref)VALUE,
-                          .deliver = (napi_ref)VALUE,
-                          .bind = (napi_ref)VALUE,
-                          .blocks = (napi_ref)blocks};
+  addon = (struct sd_addon){.batch = &batch,
+                            .set_slab = (napi_ref)VALUE,
+                            .deliver_batch = (napi_ref)VALUE,
+                            .make_on_message = (napi_ref)VALUE,
+                            .blocks = (napi_ref)blocks};
   for (i = 0; i < SD_CLASSES; i++)
-    owner.classes[i] = (napi_ref)VALUE;
+    addon.classes[i] = (napi_ref)VALUE;
   batch.next = batch.count = 0;
   wrapped_count = closing_count = buffers_count = until_failure = 0;
   failed = false;
