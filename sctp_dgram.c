@@ -467,7 +467,9 @@ struct sd_received {
   int flags;
 };
 
-/* ---------------------------------------------------------------- Errors */
+/* === 1. Foundation ======================================================== */
+
+/* --- 1.1 Errors ----------------------------------------------------------- */
 
 static void sd_throw_status(napi_env env) {
   bool pending = true;
@@ -603,7 +605,7 @@ static void sd_throw_range(napi_env env, const char *argument,
   sd_throw(env, napi_create_range_error, "ERR_OUT_OF_RANGE", message);
 }
 
-/* ------------------------------------------------------------- Addresses */
+/* --- 1.2 Addresses -------------------------------------------------------- */
 
 static socklen_t sd_addr_length(const union sd_addr *addr) {
   return addr->sa.sa_family == AF_INET6 ? sizeof addr->v6 : sizeof addr->v4;
@@ -773,7 +775,149 @@ static bool sd_addrs_reach(const struct sd_addrs *locals,
   return reached;
 }
 
-/* ---------------------------------------------------------- System calls */
+/* --- 1.3 Arguments -------------------------------------------------------- */
+/* Each throws and returns false where the value does not fit. */
+
+static bool sd_arg_integer(napi_env env, napi_value value, const char *name,
+                           double min, double max, double *result) {
+  char expected[64], received[32];
+  if (napi_get_value_double(env, value, result) != napi_ok) {
+    sd_throw_type(env, name, "of type number", value);
+    return false;
+  }
+  if (*result >= min && *result <= max && trunc(*result) == *result)
+    return true;
+  snprintf(expected, sizeof expected, "an integer >= %.0f && <= %.0f", min,
+           max);
+  if (isnan(*result))
+    snprintf(received, sizeof received, "NaN");
+  else if (isinf(*result))
+    snprintf(received, sizeof received, *result < 0 ? "-Infinity" : "Infinity");
+  else
+    snprintf(received, sizeof received, "%.15g", *result);
+  sd_throw_range(env, name, expected, received);
+  return false;
+}
+
+static void sd_throw_not_address(napi_env env, const char *name,
+                                 const char *host) {
+  char message[256];
+  snprintf(message, sizeof message,
+           "The \"%s\" argument must be an IP address. Received '%s'", name,
+           host);
+  sd_throw(env, napi_create_type_error, "ERR_INVALID_ARG_TYPE", message);
+}
+
+/* A text that may be an IP address. */
+static bool sd_arg_host(napi_env env, napi_value value, const char *name,
+                        char host[SD_HOST_MAX]) {
+  size_t length;
+  if (napi_get_value_string_utf8(env, value, host, SD_HOST_MAX, &length) !=
+      napi_ok) {
+    sd_throw_type(env, name, "of type string", value);
+    return false;
+  }
+  /* Cut off, or with a NUL in it. */
+  if (length == SD_HOST_MAX - 1 || strlen(host) != length) {
+    sd_throw_not_address(env, name, host);
+    return false;
+  }
+  return true;
+}
+
+static bool sd_arg_address(napi_env env, const char *syscall, const char *name,
+                           const char *host, int port, union sd_addr *addr) {
+  int error = sd_addr_parse(host, port, addr);
+  if (error == -EINVAL)
+    sd_throw_not_address(env, name, host);
+  else if (error < 0)
+    sd_throw_system(env, syscall, error, host, port);
+  return error == 0;
+}
+
+/* Any view of bytes: Buffer, typed array, DataView. */
+static bool sd_arg_bytes(napi_env env, napi_value value, const char *name,
+                         void **data, size_t *size) {
+  bool is_buffer = false;
+  if (napi_is_buffer(env, value, &is_buffer) != napi_ok || !is_buffer ||
+      napi_get_buffer_info(env, value, data, size) != napi_ok) {
+    sd_throw_type(env, name, "a Buffer, TypedArray or DataView", value);
+    return false;
+  }
+  return true;
+}
+
+static bool sd_arg_message(napi_env env, napi_value value, const char *name,
+                           struct iovec *message) {
+  if (!sd_arg_bytes(env, value, name, &message->iov_base, &message->iov_len))
+    return false;
+  if (message->iov_len > 0)
+    return true;
+  sd_throw_range(env, "buffer.length", ">= 1", "0");
+  return false;
+}
+
+/* Reads `count` elements of an array from `first` on. Getters among them may
+ * call anything, so the memory of the messages is looked up when all of them
+ * have been read. */
+static bool sd_arg_elements(napi_env env, napi_value array, uint32_t first,
+                            uint32_t count, napi_value *elements,
+                            struct iovec *messages) {
+  uint32_t i;
+  for (i = 0; i < count; i++) {
+    if (napi_get_element(env, array, first + i, &elements[i]) != napi_ok) {
+      sd_throw_status(env);
+      return false;
+    }
+    if (!sd_arg_message(env, elements[i], "messages", &messages[i]))
+      return false;
+  }
+  for (i = 0; i < count; i++)
+    if (!sd_arg_message(env, elements[i], "messages", &messages[i]))
+      return false;
+  return true;
+}
+
+static bool sd_arg_function(napi_env env, napi_value value, const char *name) {
+  napi_valuetype type;
+  if (napi_typeof(env, value, &type) == napi_ok && type == napi_function)
+    return true;
+  sd_throw_type(env, name, "of type function", value);
+  return false;
+}
+
+/* An array of IP addresses, all with one port. */
+static bool sd_arg_addresses(napi_env env, napi_value value,
+                             const char *syscall, const char *name, int port,
+                             struct sd_addrs *addrs) {
+  uint32_t count, i;
+  memset(addrs, 0, sizeof *addrs);
+  if (napi_get_array_length(env, value, &count) != napi_ok) {
+    sd_throw_type(env, name, "an array", value);
+    return false;
+  }
+  for (i = 0; i < count; i++) {
+    napi_value element;
+    char host[SD_HOST_MAX];
+    union sd_addr addr;
+    if (napi_get_element(env, value, i, &element) != napi_ok) {
+      sd_throw_status(env);
+      return false;
+    }
+    if (!sd_arg_host(env, element, name, host) ||
+        !sd_arg_address(env, syscall, name, host, port, &addr))
+      return false;
+    if (strcmp(syscall, "connect") == 0)
+      sd_addr_resolve_any(&addr);
+    if (!sd_addrs_add(addrs, &addr)) {
+      sd_throw_system(env, syscall, -E2BIG, NULL, 0);
+      return false;
+    }
+  }
+  return true;
+}
+
+/* --- 1.4 System calls ----------------------------------------------------- */
 /* Each returns what the call returns, or -errno. */
 
 static int sd_sys_socket(int family, int type) {
@@ -1044,90 +1188,9 @@ static int sd_set_common_options(int fd, int family) {
   return sd_set_options(fd, options, family == AF_INET6 ? count : count - 1);
 }
 
-/* -------------------------------------------------------------- Bundling */
-/* With NODELAY each message leaves in a packet of its own. With MSG_MORE it
- * waits for the next one, so that many share a packet, but it waits also where
- * no next one comes, or is refused: so it is given only where another follows
- * that the kernel will take, which it does as long as the send buffer is not
- * full. */
+/* === 2. Handles =========================================================== */
 
-/* What the kernel charges the send buffer for a chunk: the bytes, as its
- * allocator rounds them up, and two headers. */
-static long sd_charge_chunk(size_t size) {
-  long allocated = 512;
-  while (allocated < (long)size + 448)
-    allocated *= 2;
-  return allocated + 512;
-}
-
-/* The same for a message that goes in chunks of at most `fragment` bytes. */
-static long sd_charge(size_t size, size_t fragment) {
-  size_t rest = size % fragment;
-  if (rest == size)
-    return sd_charge_chunk(size);
-  return (long)(size / fragment) * sd_charge_chunk(fragment) +
-         (rest > 0 ? sd_charge_chunk(rest) : 0);
-}
-
-static void sd_sndbuf_refresh(struct sd_sndbuf *sndbuf) {
-  uint32_t memory[SK_MEMINFO_VARS] = {0};
-  socklen_t length = sizeof memory;
-  sd_sys_getsockopt(sndbuf->fd, SOL_SOCKET, SO_MEMINFO, memory, &length);
-  sndbuf->size = (long)memory[SK_MEMINFO_SNDBUF];
-  sndbuf->left = sndbuf->size - (long)memory[SK_MEMINFO_WMEM_QUEUED];
-}
-
-/* Whether, when a message with this charge has been sent, another of `next`
- * bytes is taken; 0: none. */
-static bool sd_sndbuf_fits(struct sd_sndbuf *sndbuf, long charge, size_t next) {
-  long taken = charge + (long)next; /* nor longer than the buffer */
-  if (next == 0)
-    return false;
-  if (sndbuf->left <= taken)
-    sd_sndbuf_refresh(sndbuf);
-  return sndbuf->left > taken;
-}
-
-/* ---------------------------------------------------- Messages in pieces */
-
-/* Forgets the pieces of a message that is delivered, or will never be whole. */
-static void sd_partial_drop(struct sd_assembly *assembly,
-                            struct sd_partial *partial) {
-  assembly->total -= partial->capacity;
-  free(partial->data);
-  memset(partial, 0, sizeof *partial);
-}
-
-/* Appends a piece. Returns 0, or why the message cannot be assembled:
- * -EMSGSIZE or -ENOBUFS. */
-static int sd_partial_append(struct sd_assembly *assembly,
-                             struct sd_partial *partial, const char *data,
-                             size_t size) {
-  size_t needed = partial->length + size, capacity = partial->capacity * 2;
-  char *grown;
-  if (needed > assembly->max)
-    return -EMSGSIZE;
-  if (needed > partial->capacity) {
-    if (capacity > assembly->max)
-      capacity = assembly->max;
-    if (capacity < needed)
-      capacity = needed;
-    if (assembly->total + capacity - partial->capacity > SD_ASSEMBLY_TOTAL)
-      return -ENOBUFS;
-    grown = realloc(partial->data, capacity);
-    if (!grown)
-      return -ENOBUFS;
-    assembly->total += capacity - partial->capacity;
-    partial->data = grown;
-    partial->capacity = capacity;
-  }
-  if (partial->data) /* else there is nothing yet, not even in this piece */
-    memcpy(partial->data + partial->length, data, size);
-  partial->length = needed;
-  return 0;
-}
-
-/* ------------------------------------------------------- Handle lifetime */
+/* --- 2.1 Lifetime --------------------------------------------------------- */
 
 static void sd_handle_maybe_free(struct sd_handle *handle) {
   if (handle->state == SD_CLOSED && handle->collected)
@@ -1285,7 +1348,7 @@ static bool sd_handle_set_unrefed(struct sd_handle *handle, bool unrefed) {
          napi_reference_ref(env, handle->self, NULL) == napi_ok;
 }
 
-/* ------------------------------------------------------------------ Poll */
+/* --- 2.2 Poll ------------------------------------------------------------- */
 
 /* A status below 0 says that the socket has an error and that polling has
  * stopped. Which error it is, reading tells. */
@@ -1341,7 +1404,7 @@ static void sd_handle_unblock(struct sd_handle *handle) {
   handle->retry_failed = true;
 }
 
-/* --------------------------------------------------- Calls to JavaScript */
+/* --- 2.3 Upcalls ---------------------------------------------------------- */
 
 /* The most that a call has. */
 #define SD_ARGUMENTS 5
@@ -1457,7 +1520,212 @@ static bool sd_emit(struct sd_handle *handle, const char *event, size_t argc,
          sd_upcall(handle, on_event, argc + 1, all);
 }
 
-/* --------------------------------------------------------------- Batches */
+/* --- 2.4 Classes ---------------------------------------------------------- */
+
+/* Makes the JavaScript object of a handle. NULL: an exception. */
+static napi_value sd_handle_object(struct sd_handle *handle) {
+  struct sd_addon *addon = handle->addon;
+  napi_env env = addon->env;
+  napi_value class, object;
+  SD_CHECK(env, napi_get_reference_value(
+                    env, addon->classes[handle->kind->class], &class));
+  addon->constructing = handle;
+  if (napi_new_instance(env, class, 0, NULL, &object) != napi_ok) {
+    sd_throw_status(env);
+    object = NULL;
+  }
+  addon->constructing = NULL; /* also where the class was not even called */
+  return object;
+}
+
+/* The constructor of all classes. It takes the handle before it wraps it, since
+ * an `init` hook, which runs meanwhile, may call this, too. */
+static napi_value sd_js_construct(napi_env env, napi_callback_info info) {
+  size_t argc = 0;
+  napi_value self;
+  struct sd_addon *addon;
+  struct sd_handle *handle;
+  SD_CHECK(env, napi_get_cb_info(env, info, &argc, NULL, &self, NULL));
+  SD_CHECK(env, napi_get_instance_data(env, (void **)&addon));
+  handle = addon->constructing;
+  addon->constructing = NULL;
+  if (!handle) {
+    sd_throw(env, napi_create_type_error, "ERR_ILLEGAL_CONSTRUCTOR",
+             "Illegal constructor");
+    return NULL;
+  }
+  if (!sd_handle_wrap(handle, self)) {
+    sd_throw_status(env);
+    return NULL;
+  }
+  return self;
+}
+
+/* Whether `self` is the object of the handle that was used last: to unwrap an
+ * object, Node-API looks a property up. */
+static bool sd_is_recent(napi_env env, struct sd_addon *addon,
+                         napi_value self) {
+  napi_value recent;
+  bool same = false;
+  return addon->recent &&
+         napi_get_reference_value(env, addon->recent->self, &recent) ==
+             napi_ok &&
+         recent && napi_strict_equals(env, recent, self, &same) == napi_ok &&
+         same;
+}
+
+/* The class's signature makes sure that `this` is one of its objects, or what
+ * `new` has just made for a method that is no constructor. */
+static void *sd_this(napi_env env, napi_callback_info info, size_t argc,
+                     napi_value *argv, napi_value *self) {
+  void *addon, *handle;
+  if (napi_get_cb_info(env, info, &argc, argv, self, &addon) == napi_ok) {
+    if (sd_is_recent(env, addon, *self))
+      return ((struct sd_addon *)addon)->recent;
+    if (napi_unwrap(env, *self, &handle) == napi_ok) {
+      if (((struct sd_handle *)handle)->state == SD_OPEN)
+        ((struct sd_addon *)addon)->recent = handle;
+      return handle;
+    }
+  }
+  sd_throw(env, napi_create_type_error, "ERR_INVALID_THIS",
+           "Illegal invocation");
+  return NULL;
+}
+
+static bool sd_check_open(napi_env env, const struct sd_handle *handle) {
+  if (handle->state == SD_OPEN)
+    return true;
+  sd_throw(env, napi_create_error, "ERR_SOCKET_CLOSED", "Socket is closed");
+  return false;
+}
+
+/* Keeps the function that start() of a socket or listener was given. Returns
+ * false if that threw. */
+static bool sd_handle_start(napi_env env, struct sd_handle *handle,
+                            napi_value self, napi_value on_event) {
+  if (!sd_check_open(env, handle) || !sd_arg_function(env, on_event, "onEvent"))
+    return false;
+  if (handle->on_event) {
+    sd_throw(env, napi_create_error, "ERR_INVALID_STATE",
+             "start() was called before");
+    return false;
+  }
+  if (sd_hide(env, self, "onEvent", on_event, &handle->on_event))
+    return true;
+  sd_throw_status(env);
+  return false;
+}
+
+/* { address, family, port }, or NULL: an exception. */
+static napi_value sd_addr_object(napi_env env, const union sd_addr *addr) {
+  napi_value result;
+  char host[SD_HOST_MAX];
+  sd_addr_format(addr, host);
+  SD_CHECK(env, napi_create_object(env, &result));
+  if (sd_define_string(env, result, "address", host) &&
+      sd_define_string(env, result, "family",
+                       addr->sa.sa_family == AF_INET ? "IPv4" : "IPv6") &&
+      sd_define_number(env, result, "port", sd_addr_port(addr)))
+    return result;
+  sd_throw_status(env);
+  return NULL;
+}
+
+static napi_value sd_js_address(napi_env env, napi_callback_info info) {
+  napi_value self;
+  struct sd_handle *handle = sd_this(env, info, 0, NULL, &self);
+  if (!handle || !sd_check_open(env, handle))
+    return NULL;
+  return sd_addr_object(env, &handle->local);
+}
+
+static napi_value sd_js_set_unrefed(napi_env env, napi_callback_info info,
+                                    bool unrefed) {
+  napi_value self;
+  struct sd_handle *handle = sd_this(env, info, 0, NULL, &self);
+  if (!handle)
+    return NULL;
+  if (!sd_handle_set_unrefed(handle, unrefed)) {
+    sd_throw_status(env);
+    return NULL;
+  }
+  return self;
+}
+
+static napi_value sd_js_ref(napi_env env, napi_callback_info info) {
+  return sd_js_set_unrefed(env, info, false);
+}
+
+static napi_value sd_js_unref(napi_env env, napi_callback_info info) {
+  return sd_js_set_unrefed(env, info, true);
+}
+
+/* The text of a peer's ABORT, of which `cause` is what SCTP_COMM_LOST tells:
+ * RFC 9260 section 3.3.10.12, User-Initiated Abort. Returns its length. */
+static size_t sd_abort_reason(const uint8_t *cause, size_t size,
+                              const char **text) {
+  const size_t head = 4;
+  size_t length;
+  if (size < head || cause[0] != 0 || cause[1] != 12)
+    return 0;
+  length = (size_t)cause[2] << 8 | cause[3];
+  if (length < head || length > size)
+    return 0;
+  *text = (const char *)cause + head;
+  return length - head;
+}
+
+static bool sd_set_reason(napi_env env, napi_value error, const char *text,
+                          size_t length) {
+  napi_value reason;
+  return length == 0 ||
+         (napi_create_string_utf8(env, text, length, &reason) == napi_ok &&
+          sd_define(env, error, "reason", reason));
+}
+
+/* === 3. Receiving ========================================================= */
+
+/* --- 3.1 Reassembly ------------------------------------------------------- */
+
+/* Forgets the pieces of a message that is delivered, or will never be whole. */
+static void sd_partial_drop(struct sd_assembly *assembly,
+                            struct sd_partial *partial) {
+  assembly->total -= partial->capacity;
+  free(partial->data);
+  memset(partial, 0, sizeof *partial);
+}
+
+/* Appends a piece. Returns 0, or why the message cannot be assembled:
+ * -EMSGSIZE or -ENOBUFS. */
+static int sd_partial_append(struct sd_assembly *assembly,
+                             struct sd_partial *partial, const char *data,
+                             size_t size) {
+  size_t needed = partial->length + size, capacity = partial->capacity * 2;
+  char *grown;
+  if (needed > assembly->max)
+    return -EMSGSIZE;
+  if (needed > partial->capacity) {
+    if (capacity > assembly->max)
+      capacity = assembly->max;
+    if (capacity < needed)
+      capacity = needed;
+    if (assembly->total + capacity - partial->capacity > SD_ASSEMBLY_TOTAL)
+      return -ENOBUFS;
+    grown = realloc(partial->data, capacity);
+    if (!grown)
+      return -ENOBUFS;
+    assembly->total += capacity - partial->capacity;
+    partial->data = grown;
+    partial->capacity = capacity;
+  }
+  if (partial->data) /* else there is nothing yet, not even in this piece */
+    memcpy(partial->data + partial->length, data, size);
+  partial->length = needed;
+  return 0;
+}
+
+/* --- 3.2 Slab and receive batch ------------------------------------------- */
 /* A call into JavaScript, and each object that is made from here, cost about as
  * much as a small copy in the kernel. So messages are received into memory that
  * JavaScript can read, and one call hands over many. */
@@ -1838,313 +2106,55 @@ static bool sd_batch_deliver_before(struct sd_handle *handle,
   return sd_batch_deliver(handle, scope);
 }
 
-/* ------------------------------------------------------------- Arguments */
-/* Each throws and returns false where the value does not fit. */
+/* === 4. Sending =========================================================== */
 
-static bool sd_arg_integer(napi_env env, napi_value value, const char *name,
-                           double min, double max, double *result) {
-  char expected[64], received[32];
-  if (napi_get_value_double(env, value, result) != napi_ok) {
-    sd_throw_type(env, name, "of type number", value);
+/* --- 4.1 Send buffer ------------------------------------------------------ */
+/* With NODELAY each message leaves in a packet of its own. With MSG_MORE it
+ * waits for the next one, so that many share a packet, but it waits also where
+ * no next one comes, or is refused: so it is given only where another follows
+ * that the kernel will take, which it does as long as the send buffer is not
+ * full. */
+
+/* What the kernel charges the send buffer for a chunk: the bytes, as its
+ * allocator rounds them up, and two headers. */
+static long sd_charge_chunk(size_t size) {
+  long allocated = 512;
+  while (allocated < (long)size + 448)
+    allocated *= 2;
+  return allocated + 512;
+}
+
+/* The same for a message that goes in chunks of at most `fragment` bytes. */
+static long sd_charge(size_t size, size_t fragment) {
+  size_t rest = size % fragment;
+  if (rest == size)
+    return sd_charge_chunk(size);
+  return (long)(size / fragment) * sd_charge_chunk(fragment) +
+         (rest > 0 ? sd_charge_chunk(rest) : 0);
+}
+
+static void sd_sndbuf_refresh(struct sd_sndbuf *sndbuf) {
+  uint32_t memory[SK_MEMINFO_VARS] = {0};
+  socklen_t length = sizeof memory;
+  sd_sys_getsockopt(sndbuf->fd, SOL_SOCKET, SO_MEMINFO, memory, &length);
+  sndbuf->size = (long)memory[SK_MEMINFO_SNDBUF];
+  sndbuf->left = sndbuf->size - (long)memory[SK_MEMINFO_WMEM_QUEUED];
+}
+
+/* Whether, when a message with this charge has been sent, another of `next`
+ * bytes is taken; 0: none. */
+static bool sd_sndbuf_fits(struct sd_sndbuf *sndbuf, long charge, size_t next) {
+  long taken = charge + (long)next; /* nor longer than the buffer */
+  if (next == 0)
     return false;
-  }
-  if (*result >= min && *result <= max && trunc(*result) == *result)
-    return true;
-  snprintf(expected, sizeof expected, "an integer >= %.0f && <= %.0f", min,
-           max);
-  if (isnan(*result))
-    snprintf(received, sizeof received, "NaN");
-  else if (isinf(*result))
-    snprintf(received, sizeof received, *result < 0 ? "-Infinity" : "Infinity");
-  else
-    snprintf(received, sizeof received, "%.15g", *result);
-  sd_throw_range(env, name, expected, received);
-  return false;
+  if (sndbuf->left <= taken)
+    sd_sndbuf_refresh(sndbuf);
+  return sndbuf->left > taken;
 }
 
-static void sd_throw_not_address(napi_env env, const char *name,
-                                 const char *host) {
-  char message[256];
-  snprintf(message, sizeof message,
-           "The \"%s\" argument must be an IP address. Received '%s'", name,
-           host);
-  sd_throw(env, napi_create_type_error, "ERR_INVALID_ARG_TYPE", message);
-}
+/* === 5. Endpoint ========================================================== */
 
-/* A text that may be an IP address. */
-static bool sd_arg_host(napi_env env, napi_value value, const char *name,
-                        char host[SD_HOST_MAX]) {
-  size_t length;
-  if (napi_get_value_string_utf8(env, value, host, SD_HOST_MAX, &length) !=
-      napi_ok) {
-    sd_throw_type(env, name, "of type string", value);
-    return false;
-  }
-  /* Cut off, or with a NUL in it. */
-  if (length == SD_HOST_MAX - 1 || strlen(host) != length) {
-    sd_throw_not_address(env, name, host);
-    return false;
-  }
-  return true;
-}
-
-static bool sd_arg_address(napi_env env, const char *syscall, const char *name,
-                           const char *host, int port, union sd_addr *addr) {
-  int error = sd_addr_parse(host, port, addr);
-  if (error == -EINVAL)
-    sd_throw_not_address(env, name, host);
-  else if (error < 0)
-    sd_throw_system(env, syscall, error, host, port);
-  return error == 0;
-}
-
-/* Any view of bytes: Buffer, typed array, DataView. */
-static bool sd_arg_bytes(napi_env env, napi_value value, const char *name,
-                         void **data, size_t *size) {
-  bool is_buffer = false;
-  if (napi_is_buffer(env, value, &is_buffer) != napi_ok || !is_buffer ||
-      napi_get_buffer_info(env, value, data, size) != napi_ok) {
-    sd_throw_type(env, name, "a Buffer, TypedArray or DataView", value);
-    return false;
-  }
-  return true;
-}
-
-static bool sd_arg_message(napi_env env, napi_value value, const char *name,
-                           struct iovec *message) {
-  if (!sd_arg_bytes(env, value, name, &message->iov_base, &message->iov_len))
-    return false;
-  if (message->iov_len > 0)
-    return true;
-  sd_throw_range(env, "buffer.length", ">= 1", "0");
-  return false;
-}
-
-/* Reads `count` elements of an array from `first` on. Getters among them may
- * call anything, so the memory of the messages is looked up when all of them
- * have been read. */
-static bool sd_arg_elements(napi_env env, napi_value array, uint32_t first,
-                            uint32_t count, napi_value *elements,
-                            struct iovec *messages) {
-  uint32_t i;
-  for (i = 0; i < count; i++) {
-    if (napi_get_element(env, array, first + i, &elements[i]) != napi_ok) {
-      sd_throw_status(env);
-      return false;
-    }
-    if (!sd_arg_message(env, elements[i], "messages", &messages[i]))
-      return false;
-  }
-  for (i = 0; i < count; i++)
-    if (!sd_arg_message(env, elements[i], "messages", &messages[i]))
-      return false;
-  return true;
-}
-
-static bool sd_arg_function(napi_env env, napi_value value, const char *name) {
-  napi_valuetype type;
-  if (napi_typeof(env, value, &type) == napi_ok && type == napi_function)
-    return true;
-  sd_throw_type(env, name, "of type function", value);
-  return false;
-}
-
-/* An array of IP addresses, all with one port. */
-static bool sd_arg_addresses(napi_env env, napi_value value,
-                             const char *syscall, const char *name, int port,
-                             struct sd_addrs *addrs) {
-  uint32_t count, i;
-  memset(addrs, 0, sizeof *addrs);
-  if (napi_get_array_length(env, value, &count) != napi_ok) {
-    sd_throw_type(env, name, "an array", value);
-    return false;
-  }
-  for (i = 0; i < count; i++) {
-    napi_value element;
-    char host[SD_HOST_MAX];
-    union sd_addr addr;
-    if (napi_get_element(env, value, i, &element) != napi_ok) {
-      sd_throw_status(env);
-      return false;
-    }
-    if (!sd_arg_host(env, element, name, host) ||
-        !sd_arg_address(env, syscall, name, host, port, &addr))
-      return false;
-    if (strcmp(syscall, "connect") == 0)
-      sd_addr_resolve_any(&addr);
-    if (!sd_addrs_add(addrs, &addr)) {
-      sd_throw_system(env, syscall, -E2BIG, NULL, 0);
-      return false;
-    }
-  }
-  return true;
-}
-
-/* ------------------------------------------- Objects and common methods */
-
-/* Makes the JavaScript object of a handle. NULL: an exception. */
-static napi_value sd_handle_object(struct sd_handle *handle) {
-  struct sd_addon *addon = handle->addon;
-  napi_env env = addon->env;
-  napi_value class, object;
-  SD_CHECK(env, napi_get_reference_value(
-                    env, addon->classes[handle->kind->class], &class));
-  addon->constructing = handle;
-  if (napi_new_instance(env, class, 0, NULL, &object) != napi_ok) {
-    sd_throw_status(env);
-    object = NULL;
-  }
-  addon->constructing = NULL; /* also where the class was not even called */
-  return object;
-}
-
-/* The constructor of all classes. It takes the handle before it wraps it, since
- * an `init` hook, which runs meanwhile, may call this, too. */
-static napi_value sd_js_construct(napi_env env, napi_callback_info info) {
-  size_t argc = 0;
-  napi_value self;
-  struct sd_addon *addon;
-  struct sd_handle *handle;
-  SD_CHECK(env, napi_get_cb_info(env, info, &argc, NULL, &self, NULL));
-  SD_CHECK(env, napi_get_instance_data(env, (void **)&addon));
-  handle = addon->constructing;
-  addon->constructing = NULL;
-  if (!handle) {
-    sd_throw(env, napi_create_type_error, "ERR_ILLEGAL_CONSTRUCTOR",
-             "Illegal constructor");
-    return NULL;
-  }
-  if (!sd_handle_wrap(handle, self)) {
-    sd_throw_status(env);
-    return NULL;
-  }
-  return self;
-}
-
-/* Whether `self` is the object of the handle that was used last: to unwrap an
- * object, Node-API looks a property up. */
-static bool sd_is_recent(napi_env env, struct sd_addon *addon,
-                         napi_value self) {
-  napi_value recent;
-  bool same = false;
-  return addon->recent &&
-         napi_get_reference_value(env, addon->recent->self, &recent) ==
-             napi_ok &&
-         recent && napi_strict_equals(env, recent, self, &same) == napi_ok &&
-         same;
-}
-
-/* The class's signature makes sure that `this` is one of its objects, or what
- * `new` has just made for a method that is no constructor. */
-static void *sd_this(napi_env env, napi_callback_info info, size_t argc,
-                     napi_value *argv, napi_value *self) {
-  void *addon, *handle;
-  if (napi_get_cb_info(env, info, &argc, argv, self, &addon) == napi_ok) {
-    if (sd_is_recent(env, addon, *self))
-      return ((struct sd_addon *)addon)->recent;
-    if (napi_unwrap(env, *self, &handle) == napi_ok) {
-      if (((struct sd_handle *)handle)->state == SD_OPEN)
-        ((struct sd_addon *)addon)->recent = handle;
-      return handle;
-    }
-  }
-  sd_throw(env, napi_create_type_error, "ERR_INVALID_THIS",
-           "Illegal invocation");
-  return NULL;
-}
-
-static bool sd_check_open(napi_env env, const struct sd_handle *handle) {
-  if (handle->state == SD_OPEN)
-    return true;
-  sd_throw(env, napi_create_error, "ERR_SOCKET_CLOSED", "Socket is closed");
-  return false;
-}
-
-/* Keeps the function that start() of a socket or listener was given. Returns
- * false if that threw. */
-static bool sd_handle_start(napi_env env, struct sd_handle *handle,
-                            napi_value self, napi_value on_event) {
-  if (!sd_check_open(env, handle) || !sd_arg_function(env, on_event, "onEvent"))
-    return false;
-  if (handle->on_event) {
-    sd_throw(env, napi_create_error, "ERR_INVALID_STATE",
-             "start() was called before");
-    return false;
-  }
-  if (sd_hide(env, self, "onEvent", on_event, &handle->on_event))
-    return true;
-  sd_throw_status(env);
-  return false;
-}
-
-/* { address, family, port }, or NULL: an exception. */
-static napi_value sd_addr_object(napi_env env, const union sd_addr *addr) {
-  napi_value result;
-  char host[SD_HOST_MAX];
-  sd_addr_format(addr, host);
-  SD_CHECK(env, napi_create_object(env, &result));
-  if (sd_define_string(env, result, "address", host) &&
-      sd_define_string(env, result, "family",
-                       addr->sa.sa_family == AF_INET ? "IPv4" : "IPv6") &&
-      sd_define_number(env, result, "port", sd_addr_port(addr)))
-    return result;
-  sd_throw_status(env);
-  return NULL;
-}
-
-static napi_value sd_js_address(napi_env env, napi_callback_info info) {
-  napi_value self;
-  struct sd_handle *handle = sd_this(env, info, 0, NULL, &self);
-  if (!handle || !sd_check_open(env, handle))
-    return NULL;
-  return sd_addr_object(env, &handle->local);
-}
-
-static napi_value sd_js_set_unrefed(napi_env env, napi_callback_info info,
-                                    bool unrefed) {
-  napi_value self;
-  struct sd_handle *handle = sd_this(env, info, 0, NULL, &self);
-  if (!handle)
-    return NULL;
-  if (!sd_handle_set_unrefed(handle, unrefed)) {
-    sd_throw_status(env);
-    return NULL;
-  }
-  return self;
-}
-
-static napi_value sd_js_ref(napi_env env, napi_callback_info info) {
-  return sd_js_set_unrefed(env, info, false);
-}
-
-static napi_value sd_js_unref(napi_env env, napi_callback_info info) {
-  return sd_js_set_unrefed(env, info, true);
-}
-
-/* The text of a peer's ABORT, of which `cause` is what SCTP_COMM_LOST tells:
- * RFC 9260 section 3.3.10.12, User-Initiated Abort. Returns its length. */
-static size_t sd_abort_reason(const uint8_t *cause, size_t size,
-                              const char **text) {
-  const size_t head = 4;
-  size_t length;
-  if (size < head || cause[0] != 0 || cause[1] != 12)
-    return 0;
-  length = (size_t)cause[2] << 8 | cause[3];
-  if (length < head || length > size)
-    return 0;
-  *text = (const char *)cause + head;
-  return length - head;
-}
-
-static bool sd_set_reason(napi_env env, napi_value error, const char *text,
-                          size_t length) {
-  napi_value reason;
-  return length == 0 ||
-         (napi_create_string_utf8(env, text, length, &reason) == napi_ok &&
-          sd_define(env, error, "reason", reason));
-}
-
-/* ------------------------------------------------------- Endpoint: peers */
+/* --- 5.1 Peers ------------------------------------------------------------ */
 
 /* Returns the time in ms. The loop's own clock stands still while JavaScript
  * runs, for however long. */
@@ -2454,7 +2464,7 @@ static void sd_peers_free(struct sd_endpoint *endpoint) {
   free(endpoint->peers.slots);
 }
 
-/* ---------------------------------------- Endpoint: room for one more peer */
+/* --- 5.2 Send quota ------------------------------------------------------- */
 /* The kernel has one send buffer for all peers of a socket, and keeps in it
  * what has not been acknowledged: a peer that does not answer would fill it,
  * and then no other could be sent to. So a peer may hold half as much of it as
@@ -2591,7 +2601,7 @@ static void sd_peer_set_busy(struct sd_endpoint *endpoint, struct sd_peer *peer,
   sd_handle_start_timer(&endpoint->handle, endpoint->look_ms);
 }
 
-/* ----------------------------------------------- Endpoint: notifications */
+/* --- 5.3 Notifications ---------------------------------------------------- */
 
 /* The rest of a half-arrived message will never come. Without this, the next
  * message would look like its continuation. */
@@ -2856,7 +2866,7 @@ static bool sd_endpoint_handle_notification(struct sd_endpoint *endpoint,
   return true;
 }
 
-/* ------------------------------------------------------- Endpoint: flush */
+/* --- 5.4 Linger ----------------------------------------------------------- */
 
 /* Whether all peers together have acknowledged everything: the kernel charges
  * every DATA chunk to the socket until then, also during a handshake. */
@@ -2909,7 +2919,7 @@ static void sd_endpoint_close(struct sd_endpoint *endpoint) {
     sd_endpoint_linger(endpoint);
 }
 
-/* ----------------------------------------------------- Endpoint: receive */
+/* --- 5.5 Receive ---------------------------------------------------------- */
 
 /* Errors come after the messages before them. `peer` may be NULL, where the
  * error is of no message. From here on, a result of false ends the drain. What
@@ -3077,7 +3087,7 @@ static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
     sd_endpoint_linger(endpoint);
 }
 
-/* -------------------------------------------------------- Endpoint: send */
+/* --- 5.6 Send ------------------------------------------------------------- */
 
 /* The association that has this address, or 0. */
 static sctp_assoc_t sd_endpoint_assoc_of(const struct sd_endpoint *endpoint,
@@ -3378,7 +3388,7 @@ static void sd_endpoint_emit_drain(struct sd_endpoint *endpoint) {
   sd_scope_close(handle, &scope);
 }
 
-/* --------------------------------------- Endpoint: what the loop reports */
+/* --- 5.7 Loop ------------------------------------------------------------- */
 
 static void sd_endpoint_handle_ready(struct sd_handle *handle, int events) {
   struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
@@ -3424,7 +3434,7 @@ static const struct sd_kind sd_endpoint_kind = {
     .handle_timer = sd_endpoint_handle_timer,
     .release = sd_endpoint_release};
 
-/* ----------------------------------------------------- Endpoint: methods */
+/* --- 5.8 Methods ---------------------------------------------------------- */
 
 static napi_value sd_js_endpoint_send(napi_env env, napi_callback_info info) {
   napi_value argv[3], self;
@@ -3538,7 +3548,7 @@ static napi_value sd_js_endpoint_close(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* -------------------------------------------------------- Endpoint: open */
+/* --- 5.9 Open ------------------------------------------------------------- */
 
 /* RFC 6458 sections 8.1 and 8.2. */
 static int sd_endpoint_options(int fd, int family) {
@@ -3708,7 +3718,9 @@ static napi_value sd_js_open(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* ------------------------------------------- Sockets: options, addresses */
+/* === 6. Socket ============================================================ */
+
+/* --- 6.1 Options and addresses -------------------------------------------- */
 
 static const struct {
   const char *name;
@@ -3929,7 +3941,7 @@ static napi_value sd_local_addresses(napi_env env, int fd, sctp_assoc_t id,
     sctp_freeladdrs(packed);
   return array;
 }
-/* ------------------------------------------------------- Socket: receive */
+/* --- 6.2 Receive ---------------------------------------------------------- */
 
 /* Takes over `fd`. NULL: no memory. */
 static struct sd_socket *sd_socket_new(const struct sd_kind *kind,
@@ -4174,7 +4186,7 @@ static void sd_socket_receive(struct sd_socket *socket) {
   sd_socket_go_on(socket);
 }
 
-/* ---------------------------------------------------------- Socket: send */
+/* --- 6.3 Send ------------------------------------------------------------- */
 
 /* Reads SCTP_STATUS (RFC 6458 section 8.2.1), and what the peer is called from
  * its primary path. */
@@ -4342,7 +4354,7 @@ static void sd_socket_resume_send(struct sd_socket *socket) {
   sd_scope_close(handle, &scope);
 }
 
-/* ----------------------------------------- Socket: what the loop reports */
+/* --- 6.4 Loop ------------------------------------------------------------- */
 
 static void sd_socket_handle_ready(struct sd_handle *handle, int events) {
   struct sd_socket *socket = (struct sd_socket *)handle;
@@ -4378,7 +4390,7 @@ static const struct sd_kind sd_socket_kind = {
     .handle_timer = sd_socket_handle_timer,
     .release = sd_socket_release};
 
-/* ------------------------------------------------------- Socket: methods */
+/* --- 6.5 Methods ---------------------------------------------------------- */
 
 static struct sd_socket *sd_this_socket(napi_env env, napi_callback_info info,
                                         size_t argc, napi_value *argv) {
@@ -4772,7 +4784,7 @@ static napi_value sd_js_max_send_size(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* -------------------------------------------------------------- Listener */
+/* --- 6.6 Listener --------------------------------------------------------- */
 
 /* False: end the drain. */
 static bool sd_listener_accept(struct sd_listener *listener) {
@@ -4917,7 +4929,9 @@ static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* --------------------------------------------------------- Notifications */
+/* === 7. Kernel tables ===================================================== */
+
+/* --- 7.1 Notifications ---------------------------------------------------- */
 /* What a notification is made of, RFC 6458 section 6.1. The names of the fields
  * are those of the RFC, the sizes those of Linux. */
 
@@ -5154,7 +5168,9 @@ static napi_value sd_js_decode_notification(napi_env env,
   return NULL;
 }
 
-/* ------------------------------------------------------------------ Init */
+/* === 8. Module ============================================================ */
+
+/* --- 8.1 Init ------------------------------------------------------------- */
 
 static void sd_on_exit(napi_async_cleanup_hook_handle hook, void *data) {
   struct sd_addon *addon = data;
