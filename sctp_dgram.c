@@ -3,61 +3,107 @@
  *
  * open() gives a one-to-many endpoint (RFC 6458 section 3): one socket that
  * exchanges messages with any number of peers. connect() and listen() give the
- * one-to-one sockets (section 4) that lib/ turns into streams.
+ * one-to-one sockets (section 4) that lib/ turns into streams. The prefix sd_
+ * stands for the name of this file.
  *
- * The first part of the file is for all of them: errors, addresses, system
- * calls, messages in pieces, the life of a handle, calls to JavaScript and
- * their arguments. The endpoint, the socket of one association, the listener
- * and the decoder of notifications follow, each with its methods. A function
- * calls only what stands above it; upwards a handle calls through its kind.
+ * Contents. A function calls only functions above it; a handle calls those of
+ * its class through struct sd_kind.
  *
- * Words: an association is the kernel's connection to one peer. A message is
- * what one send() hands over and one onRecv() delivers. A notification is a
- * message from the kernel about an association. A partial delivery is a
- * message that the kernel hands over in pieces; the last one has MSG_EOR. A
- * peer holds what it has been sent and has not acknowledged.
+ *   1. Foundation     errors, addresses, arguments, system calls
+ *   2. Handles        lifetime, poll, upcalls, classes
+ *   3. Receiving      reassembly, slab and receive batch
+ *   4. Sending        send buffer
+ *   5. Endpoint       peers, send quota, notifications, linger, receive, send,
+ *                     loop, methods, open
+ *   6. Socket         options and addresses, receive, send, loop, methods,
+ *                     listener
+ *   7. Kernel tables  notifications
+ *   8. Module         init
  *
- * Lifetime and ownership:
+ * Glossary. Other terms are those of RFC 6458, RFC 9260 and libuv.
+ *
+ *   addon          the state of one Node-API environment
+ *   handle         an endpoint, a socket or a listener: a descriptor with its
+ *                  libuv handles and its JavaScript object
+ *   association    the kernel's connection to one peer
+ *   peer           an endpoint's record of an association, also before it is
+ *                  set up and after it has ended
+ *   destination    a host and port by which a caller of send() names a peer
+ *   message        the bytes of one send() and of one onRecv()
+ *   notification   a message from the kernel about an association
+ *   partial        a message that the kernel hands over in pieces (partial
+ *     delivery     delivery); the last piece has MSG_EOR
+ *   reassembly     the making of one message from its pieces
+ *   slab           the memory that short messages are received into
+ *   block          a Buffer that long messages of one association are received
+ *                  into and stay in
+ *   receive batch  the messages that one call hands over to JavaScript
+ *   outstanding    data that a peer has been sent and has not acknowledged
+ *   send quota     the share of the send buffer that one peer may use; a peer
+ *                  that uses it up is busy
+ *   linger         the time after close() in which an endpoint still sends
+ *   upcall         a call into JavaScript; its scope is open meanwhile
+ *
+ * Ownership.
+ *
+ *   memory               owner                        freed by
+ *   -------------------  --------------------------- --------------------------
+ *   struct sd_addon      the environment              sd_on_addon_free()
+ *   handle               the addon's list, then its   sd_handle_maybe_free()
+ *                        JavaScript object
+ *   descriptor, poll,    the handle                   sd_handle_close();
+ * libuv's timer                                             close callbacks
+ *   peer                 the endpoint; spare ones     sd_peers_free()
+ *                        are used again
+ *   destination          its peer                     sd_destination_remove()
+ *   reassembly buffer    the peer or the socket       sd_partial_drop()
+ *   slab, block          their JavaScript Buffer      the garbage collector
+ *   receive batch        its ArrayBuffer              the garbage collector
+ *   unsent messages      the socket's reference to    sd_socket_cancel_unsent()
+ *                        a JavaScript array
+ *   iovecs of sendBatch  the call sd_js_endpoint_send_batch()
+ *
+ * Lifetime.
  *
  * 1. A handle is allocated with its descriptor and freed, once, when its libuv
  *    handles have reported that they are closed and its JavaScript object has
  *    been finalized, in whichever order.
- * 2. Until the close callback has run the environment's list owns it. While it
- *    is open, a strong reference keeps its JavaScript object alive. Only an
- *    endpoint's becomes weak by unref(), and the finalizer of a dropped object
- *    then closes a socket that is still open.
+ * 2. The addon's list owns a handle until the close callback has run. While the
+ *    handle is open, a strong reference keeps its JavaScript object alive. Only
+ *    an endpoint's reference becomes weak by unref(); the finalizer of a
+ *    dropped object then closes a socket that is still open.
  * 3. sd_handle_close() is the only place that calls uv_close() and, in the same
  *    tick and after it, close(fd). It may be called at any time, any number of
- *    times, also inside a callback of the handle. Only where a peer has
- *    restarted, two handles have one socket, each by its own descriptor; the
- *    older one then does nothing but close its own.
- * 4. JavaScript may close the handle, and it runs not only where we call it:
- *    hooks of async_hooks, getters, setters and proxies are JavaScript, too.
- *    After each of them sd_handle_usable() says whether to go on, before fd,
- *    event mask or peers are touched. The memory itself stays valid: libuv runs
- *    no close callback inside ours. Our own objects get their properties
+ *    times, also inside a callback of the handle. After a restart of the peer
+ *    two handles have one socket, each by its own descriptor; the older one
+ *    does nothing but close its own.
+ * 4. JavaScript may close the handle, and it runs not only in upcalls: hooks of
+ *    async_hooks, getters, setters and proxies are JavaScript, too. After each
+ *    of them sd_handle_usable() says whether to go on, before fd, event mask or
+ *    peers are touched. The memory itself stays valid: libuv runs no close
+ *    callback inside another callback. Objects made here get their properties
  *    defined, not assigned, so that making one runs no JavaScript.
- * 5. close() of an endpoint first flushes: in SD_LINGERING no JavaScript is
- *    called any more, and the socket lives on until its peers have everything.
- *    Peers with an association are removed while messages are read and at the
- *    end, and a flush, which reads too, does not start while a drain is
- *    running: so a drain may use its peer after a call into JavaScript. A peer
- *    owns the names that send() calls it by; endpoint->to is one of them, or
- *    NULL.
- * 6. What a socket's send() could not hand over stays in its JavaScript array,
- *    which the socket refers to until it is sent, has failed, or is closed.
- * 7. A drain, of which only one runs at a time, fills the batch while no
- *    JavaScript runs, and hands it over: short messages from the slab, long
- *    ones in blocks, which JavaScript cannot reach before. JavaScript may take
- *    the slab away, so the slab is looked up again after it may have run. A
- *    block is filled by messages of one association only. Items of the batch
- *    refer to peers by index, so they are handed over before peers change;
- *    close() empties the batch.
+ * 5. close() of an endpoint lingers first: in SD_LINGERING there are no upcalls
+ *    any more, and the socket lives on until its peers have acknowledged
+ *    everything. Peers with an association are removed while messages are read
+ *    and at the end. Lingering reads, too, but does not start while a receive
+ *    loop is running; so a receive loop may use its peer after an upcall. A
+ *    peer owns its destinations; endpoint->to is one of them, or NULL.
+ * 6. Messages that a socket's send() could not hand over stay in their
+ *    JavaScript array, which the socket refers to until they are sent, have
+ *    failed, or the socket is closed.
+ * 7. One receive loop runs at a time. It fills the receive batch while no
+ *    JavaScript runs, and delivers it: short messages from the slab, long ones
+ *    in blocks, which JavaScript cannot reach before. JavaScript may take the
+ *    slab away, so the slab is looked up again after it may have run. A block
+ * is filled by messages of one association only. Items of the batch refer to
+ *    peers by index, so they are delivered before peers change; close() empties
+ *    the batch.
  * 8. One asynchronous cleanup hook per environment closes all handles and is
- *    removed by the last close callback. From then on, and when a call into
- *    JavaScript fails because the thread is being terminated, none is made.
- * 9. State per environment is its instance data; nothing static is written to.
- *    A handle is used by its environment's thread only.
+ *    removed by the last close callback. From then on, and after an upcall has
+ *    failed because the thread is being terminated, there are no upcalls.
+ * 9. The state of an environment is its instance data; nothing static is
+ * written to. Only the thread of its environment uses a handle.
  */
 
 #define _GNU_SOURCE /* accept4 */
@@ -84,390 +130,16 @@
 #include <node_api.h>
 #include <uv.h>
 
-/* Messages (and notifications) taken from a socket before timers and other
- * sockets get their turn. */
-#define SD_RECEIVE_BUDGET 64
+/* === 1. Foundation ======================================================== */
 
-/* The same where messages are thrown away, without a call into JavaScript. */
-#define SD_DISCARD 1024
-
-/* Connections accepted before others get their turn. */
-#define SD_ACCEPT 64
-
-/* Where recvmsg() writes. Longer messages are assembled from pieces; Linux
- * grants a socket about this much by default, so that is rare. */
-#define SD_SLAB (256 * 1024)
-
-/* Short messages of one association that are no longer than this together are
- * copied together, and long ones are received into one block. Each of them
- * keeps the memory of all. */
-#define SD_TOGETHER (16 * 1024)
-
-/* A message this long is received into a block, where it stays. */
-#define SD_LONG (4 * 1024)
-
-/* Room for the next message, with less of which JavaScript first gets those
- * that are there. The longest chunk that the kernel gives back, with what
- * stands before it, must fit. */
-#define SD_SLAB_MIN_FREE (68 * 1024)
-
-/* Bytes of messages with which JavaScript gets them. */
-#define SD_BATCH_MAX (1024 * 1024)
-
-/* Where messages are read to that nobody wants. */
-#define SD_SCRATCH (16 * 1024)
-
-#define SD_RECV_MAX (16 * 1024 * 1024)
-
-/* Memory for the half-arrived messages of all peers of one socket, so that
- * peers which never finish theirs cannot exhaust it. */
-#define SD_ASSEMBLY_TOTAL (4 * SD_RECV_MAX)
-
-/* Addresses of one side of an association; Linux announces no more. */
-#define SD_ADDRS 64
-
-/* With the defaults of Linux, 64 KiB messages stall for the delayed SACK again
- * and again; the kernel cuts this to what net.core.*mem_max allows. */
+/* Send and receive buffer to ask for, in bytes. With the defaults of Linux,
+ * messages of 64 KiB wait for the delayed SACK again and again. The kernel cuts
+ * this to what net.core.wmem_max and rmem_max allow. */
 #define SD_BUFFER (4 * 1024 * 1024)
 
-/* Of a table at first; a power of two. */
-#define SD_TABLE_SLOTS 8
-
-/* Peers that are down and whose next send() may have to say so; beyond, the
- * longest gone are forgotten. */
-#define SD_ENDED_MAX 1024
-
-/* How often to look whether a busy peer has room again: the kernel does not
- * tell. First and last wait of a series that doubles. */
-#define SD_REFRESH_MIN_MS 1
-#define SD_REFRESH_MAX_MS 64
-
-/* Busy peers that are looked at together: each costs two system calls. */
-#define SD_REFRESH_PEERS 64
-
-/* Refused sends of which one looks whether that is still so. */
-#define SD_REFUSALS 64
-
-#define SD_TTL_MS 30000
-#define SD_LINGER_MS 5000
-
-/* Bytes of a chunk, until the path to the peer is known: that of Ethernet. */
-#define SD_FRAGMENT 1452
-
-/* No path has smaller ones. */
-#define SD_FRAGMENT_MIN 512
-
-/* Incoming streams that an endpoint accepts. All messages are unordered, so
- * that streams mean nothing to it, while each costs the kernel memory: 65,535
- * cost 1.35 MB for every association. */
-#define SD_IN_STREAMS 64
-
-/* INITs that stay unanswered until the kernel gives up, each after at most so
- * many ms. Together they take 28 s; a host that refuses answers much earlier.
- */
-#define SD_INIT_ATTEMPTS 8
-#define SD_INIT_MAX_MS 5000
-#define SD_UNANSWERED_MS 20000
-
-/* How long to wait where poll() says "ready" while the call says "no memory":
- * asking again at once would spin. */
-#define SD_BACKOFF_MS 10
-
-/* An IPv6 address, '%' and the name of its interface. */
-#define SD_HOST_MAX (INET6_ADDRSTRLEN + 1 + IF_NAMESIZE)
-
-union sd_addr {
-  struct sockaddr sa;
-  struct sockaddr_in v4;
-  struct sockaddr_in6 v6;
-};
-
-/* Addresses one after the other without a gap, as sctp_bindx() and
- * sctp_connectx() take them. */
-struct sd_addrs {
-  char packed[SD_ADDRS * sizeof(struct sockaddr_in6)];
-  size_t length;
-  int count;
-  int family; /* of a socket that has or reaches them all; AF_UNSPEC: none */
-};
-
-/* A message that has been received. sd_deliver_source reads the fields in this
- * order. */
-struct sd_item {
-  uint32_t slot;  /* of the block that it is in, from 1 on; 0: in the slab */
-  uint32_t start; /* in either */
-  uint32_t size;
-  uint32_t span; /* bytes of the messages from here on that JavaScript copies
-                    together; 0: it has this one */
-  uint32_t sid;  /* of an endpoint: which of its names the peer has */
-  uint32_t ppid; /* of an endpoint: the peer's port */
-  uint32_t unordered;
-};
-
-/* Messages on their way to JavaScript, which sees this memory, too. It counts
- * `next` up before it hands one over; what is left when somebody throws is
- * handed over by the next call. */
-struct sd_rx_batch {
-  uint32_t next;
-  uint32_t count;
-  struct sd_item items[SD_RECEIVE_BUDGET];
-};
-
-/* Blocks: at most two for each message of a batch, and one for the next. */
-#define SD_SLOTS (2 * SD_RECEIVE_BUDGET + 1)
-
-enum sd_class { SD_ENDPOINT, SD_SOCKET, SD_LISTENER, SD_CLASSES };
-
-/* One per N-API environment (main thread, worker, reload). */
-struct sd_addon {
-  napi_env env;
-  uv_loop_t *loop;
-  napi_ref classes[SD_CLASSES];
-  napi_ref storage_class; /* AsyncLocalStorage, where a handle needs it */
-  napi_async_cleanup_hook_handle hook;
-  struct sd_handle *handles;      /* not yet closed, newest first */
-  struct sd_handle *constructing; /* what a class is to wrap, or NULL */
-  bool exiting;                   /* call no JavaScript any more */
-  struct sd_handle *recent;       /* of sd_this(), or NULL */
-  struct sd_handle *receiving;    /* which receives now, or NULL */
-  struct sd_rx_batch *batch;
-  char *slab;            /* its bytes; valid until JavaScript is called */
-  napi_ref slab_bytes;   /* the same as a Buffer */
-  size_t used;           /* bytes of the slab that the batch takes */
-  size_t bytes;          /* of all messages in the batch */
-  struct sd_item *group; /* which has the present span, or NULL */
-  uint32_t group_source; /* whose messages these are */
-  char *block;           /* memory for the next long messages, or NULL */
-  size_t block_size;
-  size_t block_used;  /* bytes that messages take */
-  size_t block_dirty; /* bytes behind them that another message has left */
-  struct sd_handle *block_handle; /* whose messages these are, */
-  uint32_t block_source;          /* ... and from whom */
-  uint32_t block_slot;
-  char *received;    /* where the last message is: the slab or the block */
-  napi_ref set_slab; /* the functions of sd_deliver_source */
-  napi_ref deliver_batch;
-  napi_ref make_on_message;
-  napi_ref make_send;
-  napi_ref blocks;                           /* its array of blocks, by slot */
-  _Alignas(max_align_t) char spill[SD_SLAB]; /* of sd_batch_deliver_before() */
-  char scratch[SD_SCRATCH];                  /* for what is thrown away */
-};
-
-enum sd_state {
-  SD_OPEN,
-  SD_LINGERING, /* closed for JavaScript, the socket still sends */
-  SD_CLOSING,   /* uv_close() called, fd closed */
-  SD_CLOSED     /* close callbacks have run */
-};
-
-struct sd_handle;
-
-/* What differs between handles. */
-struct sd_kind {
-  enum sd_class class;
-  bool collectable; /* by the GC when it is unrefed and dropped */
-  void (*handle_ready)(struct sd_handle *handle, int events); /* 0: an error */
-  void (*handle_timer)(struct sd_handle *handle);
-  void (*release)(struct sd_handle *handle); /* what it owns, or NULL */
-};
-
-/* What every open socket has. */
-struct sd_handle {
-  const struct sd_kind *kind;
-  struct sd_addon *addon;
-  struct sd_handle *next;
-  struct sd_handle **link; /* what points to this one in the owner's list */
-  enum sd_state state;
-  bool collected;    /* no JavaScript object, or finalized */
-  bool unrefed;      /* the loop may end */
-  bool blocked;      /* a send met a full buffer and waits for room */
-  bool retry_failed; /* none has worked since there was room last */
-  int fd;
-  unsigned singles; /* drains in a row that found one message */
-  size_t expected;  /* length of long messages here, or 0 */
-  int armed;        /* event mask given to uv_poll_start() */
-  int uv_handles;   /* of poll and timer, those not yet closed */
-  uv_poll_t poll;
-  uv_timer_t timer; /* back-off while open, deadline while flushing */
-  napi_ref self;    /* the JavaScript object */
-  napi_async_context context;
-  napi_ref run; /* weak, or NULL: calls a function in the first context */
-  napi_ref on_message; /* weak: what deliver() calls, or NULL */
-  napi_ref on_event;   /* weak: what sd_emit() calls, or NULL */
-  union sd_addr local;
-};
-
-/* The pieces of a message so far. */
-struct sd_partial {
-  char *data;
-  size_t length;
-  size_t capacity;
-};
-
-/* What limits the messages in pieces of one socket. */
-struct sd_assembly {
-  size_t max;   /* length of a message */
-  size_t total; /* capacity of all that are half-arrived */
-};
-
-/* A hash table, which its elements are chained in. */
-struct sd_node {
-  struct sd_node *next;
-  uint32_t hash;
-};
-
-struct sd_table {
-  struct sd_node **slots;
-  size_t size; /* a power of two */
-  size_t count;
-};
-
-/* What of a send buffer is free. */
-struct sd_sndbuf {
-  int fd;
-  long size; /* of the buffer, when it was asked last */
-  long left; /* at least; what was sent since is taken off */
-};
-
-/* Where messages go, as a caller of send() calls it. */
-struct sd_destination {
-  struct sd_node node; /* in the endpoint's table, by host and port */
-  char host[SD_HOST_MAX];
-  int port;
-  union sd_addr addr;
-  bool lasting; /* an interface may get another number, an address not */
-  struct sd_peer *peer;
-  struct sd_destination *next; /* what the peer is called, too */
-};
-
-/* A doubly linked list, whose first peer is next in turn. */
-struct sd_peers {
-  struct sd_peer *first;
-  struct sd_peer *last;
-};
-
-/* One per peer of an endpoint: of its association, or of one that the kernel
- * has not set up yet, or that has ended. */
-struct sd_peer {
-  struct sd_node node;       /* in the endpoint's table, by id */
-  sctp_assoc_t id;           /* 0: there is no association now */
-  struct sd_destination own; /* its primary address, in the table from the
-                                beginning to the end */
-  struct sd_peers *list; /* the one of the endpoint's that it is in, or NULL */
-  struct sd_peer *before, *after; /* in that list */
-  /* What it sends: */
-  uint32_t host_index; /* index of own.host in the endpoint's names */
-  bool ended_early;    /* the association had ended when this was made */
-  bool skipping;       /* the current message is too long, drop its pieces */
-  struct sd_partial partial;
-  /* What is sent to it: */
-  uint32_t handed;   /* chunks given to the association */
-  uint32_t chunks;   /* of these not acknowledged, at the most */
-  long bytes;        /* what they take of the send buffer, at the most */
-  long each;         /* ... and the largest of them */
-  long refused;      /* what the message took for which it is busy */
-  int fragment;      /* bytes of a chunk at the most */
-  uint64_t since;    /* when the first was given, or the association before
-                        had ended: sd_now() */
-  bool unreachable;  /* the last news of a path was that it failed */
-  unsigned refusals; /* sends that were refused without a look */
-  napi_ref refusal;  /* the Error of the last refused send, or NULL */
-  ssize_t refusal_code;
-  const struct sd_destination *refusal_to;
-  int error; /* of one that has ended: why */
-  bool owed; /* ... and messages were lost: no callback has heard of
-                it, so the next send() has to say so */
-};
-
-/* The properties of an endpoint that its user sets to a function or to null. */
-enum sd_callback { SD_ON_DRAIN, SD_ON_PEER, SD_ON_UNDELIVERED };
-
-/* One per open(). */
-struct sd_endpoint {
-  struct sd_handle handle; /* first, so that one is cast to the other */
-  napi_ref on_recv;        /* weak: a property of self keeps it alive */
-  napi_ref host_strings;   /* weak, too: hosts of the peers, as strings */
-  napi_ref callbacks;      /* weak, too: by enum sd_callback */
-  struct sd_assembly assembly;
-  struct sd_sndbuf sndbuf;
-  bool own_buffers;      /* each peer has a send buffer of its own */
-  struct sd_table peers; /* which have an association */
-  struct sd_table destinations;
-  struct sd_destination *to; /* the last one: most often, the next is the
-                                same; or NULL */
-  struct sd_peers busy;      /* which hold too much of the buffer */
-  struct sd_peers ready;     /* ... and did, until just now */
-  struct sd_peers ended;     /* since the last send(), the newest first */
-  size_t ended_count;
-  struct sd_peers spare;      /* memory for new ones, one at least to receive */
-  uint32_t host_count;        /* of all peers, the spare ones, too */
-  unsigned refusals;          /* sends that met a full buffer without a call */
-  unsigned look_ms;           /* until busy ones are looked at again */
-  struct sd_assembly returns; /* of messages that the kernel gives back */
-  struct sd_partial returned; /* the pieces of the present one */
-  bool returned_sent;         /* of which one had left already */
-};
-
-/* One per association that was connected or accepted. */
-struct sd_socket {
-  struct sd_handle handle;
-  union sd_addr remote; /* connected to, or accepted from */
-  bool accepted;
-  bool up;      /* the handshake has ended */
-  bool reading; /* JavaScript wants messages */
-  bool over;    /* the association has ended: nothing follows what is queued */
-  bool lost;    /* ... without a shutdown */
-  bool ended;   /* ... and JavaScript knows */
-  bool restarted; /* the association is with the peer's next life */
-  bool moved;     /* ... and another handle has this socket, too */
-  bool failed;    /* poll() may not report any more that there is an end */
-  int error;      /* which a send met first, so that no receive will */
-  struct sd_partial partial;
-  struct sd_assembly assembly;
-  napi_ref unsent;  /* what send() was given and could not hand over yet */
-  uint32_t next;    /* of these the first */
-  size_t batch_max; /* bytes to receive before JavaScript gets them */
-  size_t reason_length;
-  char reason[256]; /* what the peer gave as the cause of its ABORT */
-};
-
-/* One per server that listens. */
-struct sd_listener {
-  struct sd_handle handle;
-  size_t max_message; /* of the sockets that it accepts */
-  size_t batch_max;   /* the same */
-};
-
-/* Options of a socket. 0: what the kernel has. */
-struct sd_settings {
-  uint32_t no_delay;
-  uint32_t v6_only;
-  uint32_t out_streams;
-  uint32_t in_streams;
-  uint32_t init_attempts;
-  uint32_t init_max_timeout; /* ms, as all times */
-  uint32_t sack_delay;
-  uint32_t sack_freq;
-  uint32_t rto_initial;
-  uint32_t rto_min;
-  uint32_t rto_max;
-  uint32_t heartbeat;
-  uint32_t no_heartbeat;
-  uint32_t path_max_retrans;
-  uint32_t assoc_max_retrans;
-  uint32_t max_message;
-  uint32_t batch_max;
-};
-
-/* What recvmsg() tells beside the data. */
-struct sd_received {
-  union sd_addr from;
-  struct sctp_rcvinfo info;
-  int flags;
-};
-
-/* === 1. Foundation ======================================================== */
+/* Messages and notifications to receive from one socket before timers and other
+ * sockets get their turn. */
+#define SD_RECEIVE_BUDGET 64
 
 /* --- 1.1 Errors ----------------------------------------------------------- */
 
@@ -606,6 +278,27 @@ static void sd_throw_range(napi_env env, const char *argument,
 }
 
 /* --- 1.2 Addresses -------------------------------------------------------- */
+
+/* Addresses of one side of an association; Linux announces no more. */
+#define SD_ADDRS 64
+
+/* Length of an IPv6 address with '%' and the name of its interface. */
+#define SD_HOST_MAX (INET6_ADDRSTRLEN + 1 + IF_NAMESIZE)
+
+union sd_addr {
+  struct sockaddr sa;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+};
+
+/* A list of addresses without gaps, as sctp_bindx() and sctp_connectx() take
+ * it. */
+struct sd_addrs {
+  char packed[SD_ADDRS * sizeof(struct sockaddr_in6)];
+  size_t length;
+  int count;
+  int family; /* family of a socket that can use them all, or AF_UNSPEC */
+};
 
 static socklen_t sd_addr_length(const union sd_addr *addr) {
   return addr->sa.sa_family == AF_INET6 ? sizeof addr->v6 : sizeof addr->v4;
@@ -918,6 +611,20 @@ static bool sd_arg_addresses(napi_env env, napi_value value,
 }
 
 /* --- 1.4 System calls ----------------------------------------------------- */
+
+/* Messages to discard from one socket before others get their turn. */
+#define SD_DISCARD 1024
+
+/* Bytes that a discarded message is read into. */
+#define SD_SCRATCH (16 * 1024)
+
+/* The result of recvmsg() beside the data. */
+struct sd_received {
+  union sd_addr from;
+  struct sctp_rcvinfo info;
+  int flags;
+};
+
 /* Each returns what the call returns, or -errno. */
 
 static int sd_sys_socket(int family, int type) {
@@ -1192,6 +899,93 @@ static int sd_set_common_options(int fd, int family) {
 
 /* --- 2.1 Lifetime --------------------------------------------------------- */
 
+enum sd_class { SD_ENDPOINT, SD_SOCKET, SD_LISTENER, SD_CLASSES };
+
+enum sd_state {
+  SD_OPEN,
+  SD_LINGERING, /* closed for JavaScript, the socket still sends */
+  SD_CLOSING,   /* uv_close() called, fd closed */
+  SD_CLOSED     /* close callbacks have run */
+};
+
+/* Bytes that short messages are received into. Longer messages are assembled
+ * from pieces; Linux grants a socket about this much by default, so that is
+ * rare. */
+#define SD_SLAB (256 * 1024)
+
+/* One Node-API environment: the main thread, a worker, or a reload. */
+struct sd_addon {
+  napi_env env;
+  uv_loop_t *loop;
+  napi_ref classes[SD_CLASSES];
+  napi_ref storage_class; /* AsyncLocalStorage, where a handle needs it */
+  napi_async_cleanup_hook_handle hook;
+  struct sd_handle *handles;      /* handles not yet closed, newest first */
+  struct sd_handle *constructing; /* handle for the object in construction */
+  struct sd_handle *recent;       /* last result of sd_this(), or NULL */
+  struct sd_handle *receiving;    /* handle whose receive loop runs, or NULL */
+  bool exiting;                   /* no upcalls any more */
+  struct sd_rx_batch *batch;
+  napi_ref slab_bytes;   /* the slab as a Buffer */
+  char *slab;            /* the slab's memory, valid until an upcall */
+  size_t used;           /* bytes of the slab that the batch uses */
+  size_t bytes;          /* bytes of all messages in the batch */
+  struct sd_item *group; /* item with the span that grows, or NULL */
+  uint32_t group_source; /* association of that span */
+  char *received;        /* the message received last, in slab or block */
+  char *block;           /* memory for the next long messages, or NULL */
+  size_t block_size;
+  size_t block_used;              /* bytes that messages use */
+  size_t block_dirty;             /* bytes behind them that hold older data */
+  struct sd_handle *block_handle; /* handle of the block's messages */
+  uint32_t block_source;          /* association of the block's messages */
+  uint32_t block_slot;            /* index in the array `blocks` */
+  napi_ref blocks;                /* the array of blocks of the script */
+  napi_ref set_slab;              /* functions of the script, section 3.2 */
+  napi_ref deliver_batch;
+  napi_ref make_on_message;
+  napi_ref make_send;
+  _Alignas(max_align_t) char spill[SD_SLAB]; /* see sd_batch_deliver_before() */
+  char scratch[SD_SCRATCH];                  /* discarded messages */
+};
+
+struct sd_handle;
+
+/* The difference between endpoints, sockets and listeners. */
+struct sd_kind {
+  enum sd_class class;
+  bool collectable; /* an unrefed and dropped object closes its handle */
+  void (*handle_ready)(struct sd_handle *handle, int events); /* 0: an error */
+  void (*handle_timer)(struct sd_handle *handle);
+  void (*release)(struct sd_handle *handle); /* frees what it owns, or NULL */
+};
+
+/* The common part of endpoints, sockets and listeners. */
+struct sd_handle {
+  const struct sd_kind *kind;
+  struct sd_addon *addon;
+  struct sd_handle *next;
+  struct sd_handle **link; /* the pointer to this handle in the addon's list */
+  enum sd_state state;
+  bool collected;    /* there is no JavaScript object, or it is finalized */
+  bool unrefed;      /* the loop may end while this handle is open */
+  bool blocked;      /* a send met a full buffer and waits for space */
+  bool retry_failed; /* no send has worked since poll() reported space */
+  int fd;
+  unsigned singles; /* receive loops in a row that found one message */
+  size_t expected;  /* length of long messages of this handle, or 0 */
+  int armed;        /* event mask given to uv_poll_start() */
+  int uv_handles;   /* poll and timer, as long as they are not yet closed */
+  uv_poll_t poll;
+  uv_timer_t timer; /* back-off while open, deadline while lingering */
+  napi_ref self;    /* the JavaScript object */
+  napi_async_context context;
+  napi_ref run; /* weak, or NULL: calls a function in its first context */
+  napi_ref on_message; /* weak, or NULL: the function for each message */
+  napi_ref on_event;   /* weak, or NULL: the function for each event */
+  union sd_addr local;
+};
+
 static void sd_handle_maybe_free(struct sd_handle *handle) {
   if (handle->state == SD_CLOSED && handle->collected)
     free(handle);
@@ -1349,6 +1143,10 @@ static bool sd_handle_set_unrefed(struct sd_handle *handle, bool unrefed) {
 }
 
 /* --- 2.2 Poll ------------------------------------------------------------- */
+
+/* Milliseconds until the next try where poll() says "ready" and the call says
+ * "no memory": an immediate try would spin. */
+#define SD_BACKOFF_MS 10
 
 /* A status below 0 says that the socket has an error and that polling has
  * stopped. Which error it is, reading tells. */
@@ -1688,6 +1486,25 @@ static bool sd_set_reason(napi_env env, napi_value error, const char *text,
 
 /* --- 3.1 Reassembly ------------------------------------------------------- */
 
+#define SD_RECV_MAX (16 * 1024 * 1024)
+
+/* Memory for the unfinished messages of all peers of one socket, so that peers
+ * which never finish a message cannot exhaust it. */
+#define SD_ASSEMBLY_TOTAL (4 * SD_RECV_MAX)
+
+/* The pieces of a message so far. */
+struct sd_partial {
+  char *data;
+  size_t length;
+  size_t capacity;
+};
+
+/* The limits of reassembly for one socket. */
+struct sd_assembly {
+  size_t max;   /* length of a message */
+  size_t total; /* capacity of all unfinished messages */
+};
+
 /* Forgets the pieces of a message that is delivered, or will never be whole. */
 static void sd_partial_drop(struct sd_assembly *assembly,
                             struct sd_partial *partial) {
@@ -1726,6 +1543,47 @@ static int sd_partial_append(struct sd_assembly *assembly,
 }
 
 /* --- 3.2 Slab and receive batch ------------------------------------------- */
+
+/* The longest span of short messages of one association that JavaScript copies
+ * together, and the length of a block for long ones. Each of these messages
+ * keeps the memory of all. */
+#define SD_TOGETHER (16 * 1024)
+
+/* Length from which on a message is received into a block and stays there. */
+#define SD_LONG (4 * 1024)
+
+/* Free bytes of the slab below which the batch is delivered before the next
+ * message. The longest chunk that the kernel gives back (RFC 6458 section
+ * 6.1.11) must fit, with the header of the notification. */
+#define SD_SLAB_MIN_FREE (68 * 1024)
+
+/* Bytes of messages at which the batch is delivered. */
+#define SD_BATCH_MAX (1024 * 1024)
+
+/* A received message. The script reads the fields in this order. */
+struct sd_item {
+  uint32_t slot;  /* index of its block, from 1 on; 0: it is in the slab */
+  uint32_t start; /* offset in block or slab */
+  uint32_t size;
+  uint32_t span; /* bytes of the messages from here on that the script copies
+                    together; 0: this one is in the last copy already */
+  uint32_t sid;  /* for an endpoint, index of the peer's host */
+  uint32_t ppid; /* for an endpoint, the peer's port */
+  uint32_t unordered;
+};
+
+/* Messages on their way to JavaScript, which shares this memory. The script
+ * increments `next` before it delivers a message; the next upcall delivers what
+ * was left after an exception. */
+struct sd_rx_batch {
+  uint32_t next;
+  uint32_t count;
+  struct sd_item items[SD_RECEIVE_BUDGET];
+};
+
+/* Blocks: at most two for each message of a batch, and one for the next. */
+#define SD_SLOTS (2 * SD_RECEIVE_BUDGET + 1)
+
 /* A call into JavaScript, and each object that is made from here, cost about as
  * much as a small copy in the kernel. So messages are received into memory that
  * JavaScript can read, and one call hands over many. */
@@ -2109,6 +1967,14 @@ static bool sd_batch_deliver_before(struct sd_handle *handle,
 /* === 4. Sending =========================================================== */
 
 /* --- 4.1 Send buffer ------------------------------------------------------ */
+
+/* A send buffer, as SO_MEMINFO told last. */
+struct sd_sndbuf {
+  int fd;
+  long size; /* bytes of the buffer */
+  long left; /* lower bound of the free bytes: sent messages are subtracted */
+};
+
 /* With NODELAY each message leaves in a packet of its own. With MSG_MORE it
  * waits for the next one, so that many share a packet, but it waits also where
  * no next one comes, or is refused: so it is given only where another follows
@@ -2155,6 +2021,111 @@ static bool sd_sndbuf_fits(struct sd_sndbuf *sndbuf, long charge, size_t next) {
 /* === 5. Endpoint ========================================================== */
 
 /* --- 5.1 Peers ------------------------------------------------------------ */
+
+/* Slots of a new hash table; a power of two. */
+#define SD_TABLE_SLOTS 8
+
+/* Peers without an association whose loss the next send() may have to report.
+ * Beyond this, those that ended longest ago are removed. */
+#define SD_ENDED_MAX 1024
+
+/* Bytes of a chunk until the path to the peer is known: those of Ethernet. */
+#define SD_FRAGMENT 1452
+
+/* An element of a hash table, chained with others of its slot. */
+struct sd_node {
+  struct sd_node *next;
+  uint32_t hash;
+};
+
+struct sd_table {
+  struct sd_node **slots;
+  size_t size; /* a power of two */
+  size_t count;
+};
+
+/* A host and port by which a caller of send() names a peer. */
+struct sd_destination {
+  struct sd_node node; /* in the endpoint's table, by host and port */
+  char host[SD_HOST_MAX];
+  int port;
+  union sd_addr addr;
+  bool lasting; /* no interface is named, whose number may change */
+  struct sd_peer *peer;
+  struct sd_destination *next; /* another destination of this peer */
+};
+
+/* A doubly linked list, whose first peer is next in turn. */
+struct sd_peers {
+  struct sd_peer *first;
+  struct sd_peer *last;
+};
+
+/* A peer of an endpoint: its association, also before the kernel has set it up
+ * and after it has ended. */
+struct sd_peer {
+  struct sd_node node;       /* in the endpoint's table, by id */
+  sctp_assoc_t id;           /* 0: there is no association now */
+  struct sd_destination own; /* its primary address, in the table from the
+                                beginning to the end */
+  struct sd_peers *list;     /* the endpoint's list that it is in, or NULL */
+  struct sd_peer *before, *after; /* neighbours in that list */
+
+  /* Receive state. */
+  uint32_t host_index; /* index of own.host in the endpoint's host strings */
+  bool ended_early;    /* the association had ended when this was made */
+  bool skipping;       /* the present message is too long, drop its pieces */
+  struct sd_partial partial;
+
+  /* Send quota. */
+  uint32_t handed;   /* chunks given to the association */
+  uint32_t chunks;   /* upper bound of chunks sent and not acknowledged */
+  long bytes;        /* upper bound of their charge of the send buffer */
+  long each;         /* the largest charge of one chunk among them */
+  long refused;      /* buffer charge of the message that was refused */
+  int fragment;      /* bytes of a chunk at most */
+  uint64_t since;    /* time of the first send of this association, or of the
+                        end of the one before, of sd_now() */
+  bool unreachable;  /* the last news of a path was that it failed */
+  unsigned refusals; /* refused sends since the last system call */
+  napi_ref refusal;  /* the Error of the last refused send, or NULL */
+  ssize_t refusal_code;
+  const struct sd_destination *refusal_to;
+
+  /* Loss. */
+  int error;            /* reason of the association's end */
+  bool loss_unreported; /* messages were lost and no callback has heard of it:
+                           the next send() reports it */
+};
+
+/* The properties of an endpoint that its user sets to a function or to null. */
+enum sd_callback { SD_ON_DRAIN, SD_ON_PEER, SD_ON_UNDELIVERED };
+
+/* The endpoint that one open() makes. */
+struct sd_endpoint {
+  struct sd_handle handle; /* first, so that one is cast to the other */
+  napi_ref on_recv;        /* weak: a property of self keeps it alive */
+  napi_ref host_strings;   /* weak, too: hosts of the peers, as strings */
+  napi_ref callbacks;      /* weak, too: by enum sd_callback */
+  struct sd_assembly assembly;
+  struct sd_sndbuf sndbuf;
+  bool own_buffers;      /* each association has a send buffer of its own */
+  struct sd_table peers; /* peers with an association, by id */
+  struct sd_table destinations;
+  struct sd_destination *to; /* destination of the last send, or NULL: most
+                                often the next send has the same */
+  struct sd_peers busy;      /* peers whose quota is used up */
+  struct sd_peers ready;     /* peers that were busy, before onDrain says so */
+  struct sd_peers ended;     /* peers without an association, newest first */
+  size_t ended_count;
+  struct sd_peers spare; /* memory for new peers; one at least to receive */
+  uint32_t host_count;   /* peers in all, the spare ones included */
+  unsigned refusals;     /* refused sends since the buffer was read last */
+  unsigned refresh_ms;   /* time until busy peers are refreshed */
+  struct sd_assembly returns; /* limits of messages given back by the kernel */
+  struct sd_partial returned; /* pieces of the present one of these */
+  bool returned_sent;         /* a piece of it had been sent already */
+};
 
 /* Returns the time in ms. The loop's own clock stands still while JavaScript
  * runs, for however long. */
@@ -2372,7 +2343,8 @@ static void sd_peer_detach(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   peer->handed = peer->chunks = 0;
   peer->bytes = peer->each = 0;
   peer->since = sd_now();
-  peer->ended_early = peer->skipping = peer->unreachable = peer->owed = false;
+  peer->ended_early = peer->skipping = peer->unreachable =
+      peer->loss_unreported = false;
 }
 
 static void sd_peer_remove(struct sd_endpoint *endpoint, struct sd_peer *peer) {
@@ -2465,6 +2437,21 @@ static void sd_peers_free(struct sd_endpoint *endpoint) {
 }
 
 /* --- 5.2 Send quota ------------------------------------------------------- */
+
+/* First and last wait of a doubling series until the outstanding data of busy
+ * peers is read again: the kernel does not report acknowledgements. */
+#define SD_REFRESH_MIN_MS 1
+#define SD_REFRESH_MAX_MS 64
+
+/* Busy peers refreshed together: each costs two system calls. */
+#define SD_REFRESH_PEERS 64
+
+/* Every Nth refused send reads the outstanding data again. */
+#define SD_REFUSALS 64
+
+/* Bytes of a chunk on the smallest path. */
+#define SD_FRAGMENT_MIN 512
+
 /* The kernel has one send buffer for all peers of a socket, and keeps in it
  * what has not been acknowledged: a peer that does not answer would fill it,
  * and then no other could be sent to. So a peer may hold half as much of it as
@@ -2597,11 +2584,15 @@ static void sd_peer_set_busy(struct sd_endpoint *endpoint, struct sd_peer *peer,
   if (peer->list == &endpoint->busy)
     return;
   sd_peer_move(endpoint, peer, &endpoint->busy);
-  endpoint->look_ms = SD_REFRESH_MIN_MS;
-  sd_handle_start_timer(&endpoint->handle, endpoint->look_ms);
+  endpoint->refresh_ms = SD_REFRESH_MIN_MS;
+  sd_handle_start_timer(&endpoint->handle, endpoint->refresh_ms);
 }
 
 /* --- 5.3 Notifications ---------------------------------------------------- */
+
+/* Milliseconds after which an association that was never set up has timed out:
+ * a host that refuses answers much earlier. */
+#define SD_UNANSWERED_MS 20000
 
 /* The rest of a half-arrived message will never come. Without this, the next
  * message would look like its continuation. */
@@ -2812,8 +2803,8 @@ static bool sd_endpoint_handle_send_failed(
   if (!peer && to && to->peer->list == &endpoint->ended)
     peer = to->peer;
   if (peer && peer->list == &endpoint->ended)
-    peer->owed = !sd_endpoint_callback(endpoint, SD_ON_PEER) &&
-                 !sd_endpoint_callback(endpoint, SD_ON_UNDELIVERED);
+    peer->loss_unreported = !sd_endpoint_callback(endpoint, SD_ON_PEER) &&
+                            !sd_endpoint_callback(endpoint, SD_ON_UNDELIVERED);
   else if (peer && peer->id && !sent) /* not of an association before */
     peer->handed--;
   if (flags & first) {
@@ -2867,6 +2858,9 @@ static bool sd_endpoint_handle_notification(struct sd_endpoint *endpoint,
 }
 
 /* --- 5.4 Linger ----------------------------------------------------------- */
+
+/* Milliseconds that close() waits for acknowledgements. */
+#define SD_LINGER_MS 5000
 
 /* Whether all peers together have acknowledged everything: the kernel charges
  * every DATA chunk to the socket until then, also during a handshake. */
@@ -3089,6 +3083,9 @@ static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
 
 /* --- 5.6 Send ------------------------------------------------------------- */
 
+/* Lifetime of a message in milliseconds (RFC 6458 section 5.3.7). */
+#define SD_TTL_MS 30000
+
 /* The association that has this address, or 0. */
 static sctp_assoc_t sd_endpoint_assoc_of(const struct sd_endpoint *endpoint,
                                          const union sd_addr *addr) {
@@ -3241,11 +3238,11 @@ static ssize_t sd_endpoint_send_batch(struct sd_endpoint *endpoint,
 /* What became of the association before, if that has not been said. */
 static int sd_peer_report_loss(struct sd_endpoint *endpoint,
                                struct sd_peer *peer) {
-  bool owed = peer->owed;
+  bool owed = peer->loss_unreported;
   if (peer->list != &endpoint->ended)
     return 0;
   sd_peer_move(endpoint, peer, NULL);
-  peer->owed = false;
+  peer->loss_unreported = false;
   return owed ? peer->error : 0;
 }
 
@@ -3362,17 +3359,17 @@ static void sd_endpoint_schedule_refresh(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
   sd_endpoint_refresh_busy(endpoint);
   if (endpoint->ready.first) {
-    endpoint->look_ms = 0;
+    endpoint->refresh_ms = 0;
     sd_endpoint_emit_ready(endpoint);
   }
   if (handle->state != SD_OPEN ||
       (!endpoint->busy.first && !endpoint->ready.first))
     return;
-  endpoint->look_ms = endpoint->look_ms == 0 ? SD_REFRESH_MIN_MS
-                      : endpoint->look_ms < SD_REFRESH_MAX_MS
-                          ? endpoint->look_ms * 2
-                          : SD_REFRESH_MAX_MS;
-  sd_handle_start_timer(handle, endpoint->look_ms);
+  endpoint->refresh_ms = endpoint->refresh_ms == 0 ? SD_REFRESH_MIN_MS
+                         : endpoint->refresh_ms < SD_REFRESH_MAX_MS
+                             ? endpoint->refresh_ms * 2
+                             : SD_REFRESH_MAX_MS;
+  sd_handle_start_timer(handle, endpoint->refresh_ms);
 }
 
 static void sd_endpoint_emit_drain(struct sd_endpoint *endpoint) {
@@ -3550,6 +3547,16 @@ static napi_value sd_js_endpoint_close(napi_env env, napi_callback_info info) {
 
 /* --- 5.9 Open ------------------------------------------------------------- */
 
+/* Incoming streams that an endpoint accepts. All messages are unordered, so
+ * streams mean nothing to it, while each costs the kernel memory: 65,535 cost
+ * 1.35 MB for every association. */
+#define SD_IN_STREAMS 64
+
+/* Unanswered INITs until the kernel gives up, each after at most this many
+ * milliseconds. Together they take 28 s. */
+#define SD_INIT_ATTEMPTS 8
+#define SD_INIT_MAX_MS 5000
+
 /* RFC 6458 sections 8.1 and 8.2. */
 static int sd_endpoint_options(int fd, int family) {
   static const int on = 1, off = 0;
@@ -3721,6 +3728,57 @@ static napi_value sd_js_open(napi_env env, napi_callback_info info) {
 /* === 6. Socket ============================================================ */
 
 /* --- 6.1 Options and addresses -------------------------------------------- */
+
+/* A socket of one association, connected or accepted. */
+struct sd_socket {
+  struct sd_handle handle; /* first, so that one is cast to the other */
+  union sd_addr remote;    /* address connected to, or accepted from */
+  bool accepted;
+  bool up;        /* the handshake has ended */
+  bool reading;   /* JavaScript wants messages */
+  bool over;      /* the association has ended: nothing follows the queue */
+  bool lost;      /* it has ended without a shutdown */
+  bool ended;     /* JavaScript knows that it has ended */
+  bool restarted; /* the association belongs to the peer's next life */
+  bool moved;     /* another handle has this socket, too */
+  bool failed;    /* poll() may not report the end any more */
+  int error;      /* error that a send met first: no receive will meet it */
+  struct sd_partial partial;
+  struct sd_assembly assembly;
+  napi_ref unsent;  /* messages that send() could not hand over yet, or NULL */
+  uint32_t next;    /* index of the first of these */
+  size_t batch_max; /* bytes at which the batch is delivered */
+  size_t reason_length;
+  char reason[256]; /* cause text of the peer's ABORT */
+};
+
+/* A server's socket. */
+struct sd_listener {
+  struct sd_handle handle; /* first, so that one is cast to the other */
+  size_t max_message;      /* limits of the sockets that it accepts */
+  size_t batch_max;
+};
+
+/* Options of a socket. 0 stands for the kernel's value. */
+struct sd_settings {
+  uint32_t no_delay;
+  uint32_t v6_only;
+  uint32_t out_streams;
+  uint32_t in_streams;
+  uint32_t init_attempts;
+  uint32_t init_max_timeout; /* ms, as all times */
+  uint32_t sack_delay;
+  uint32_t sack_freq;
+  uint32_t rto_initial;
+  uint32_t rto_min;
+  uint32_t rto_max;
+  uint32_t heartbeat;
+  uint32_t no_heartbeat;
+  uint32_t path_max_retrans;
+  uint32_t assoc_max_retrans;
+  uint32_t max_message;
+  uint32_t batch_max;
+};
 
 static const struct {
   const char *name;
@@ -4785,6 +4843,9 @@ static napi_value sd_js_max_send_size(napi_env env, napi_callback_info info) {
 }
 
 /* --- 6.6 Listener --------------------------------------------------------- */
+
+/* Connections to accept before others get their turn. */
+#define SD_ACCEPT 64
 
 /* False: end the drain. */
 static bool sd_listener_accept(struct sd_listener *listener) {
