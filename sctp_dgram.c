@@ -150,7 +150,8 @@ static void sd_throw_status(napi_env env) {
     napi_throw_error(env, NULL, "Node-API call failed");
 }
 
-/* For functions that return a value to JavaScript; NULL: an exception. */
+/* Makes a function that returns a value to JavaScript return NULL after an
+ * exception if `call` fails. */
 #define SD_CHECK(env, call)                                                    \
   do {                                                                         \
     if ((call) != napi_ok) {                                                   \
@@ -159,8 +160,8 @@ static void sd_throw_status(napi_env env) {
     }                                                                          \
   } while (0)
 
-/* Gives an object of ours a property. Assigning it would call a setter on
- * Object.prototype: JavaScript, in the middle of the C. */
+/* Defines a property of an object made here. An assignment would call a
+ * setter on Object.prototype, which is JavaScript. */
 static bool sd_define(napi_env env, napi_value object, const char *name,
                       napi_value value) {
   napi_property_descriptor property = {
@@ -190,7 +191,7 @@ static bool sd_define_string(napi_env env, napi_value object, const char *name,
          sd_define(env, object, name, string);
 }
 
-/* Node-API's function for the class of an error. */
+/* A function of Node-API that makes an error of one class. */
 typedef napi_status (*sd_error_class)(napi_env, napi_value, napi_value,
                                       napi_value *);
 
@@ -316,8 +317,8 @@ static void sd_addr_set_port(union sd_addr *addr, int port) {
     addr->v4.sin_port = htons((uint16_t)port);
 }
 
-/* An IPv4-mapped address becomes the IPv4 address that it stands for, so that
- * one peer has one name on every socket. */
+/* Replaces an IPv4-mapped address by its IPv4 address, so that one peer has
+ * one name on every socket. */
 static void sd_addr_unmap(union sd_addr *addr) {
   struct sockaddr_in v4 = {.sin_family = AF_INET};
   if (addr->sa.sa_family != AF_INET6 ||
@@ -328,7 +329,8 @@ static void sd_addr_unmap(union sd_addr *addr) {
   addr->v4 = v4;
 }
 
-/* Interface name or number to scope id, 0 if there is no such interface. */
+/* Returns the scope id of an interface, given by name or number, or 0 if
+ * there is no such interface. */
 static uint32_t sd_scope_parse(const char *text) {
   char *end;
   unsigned long number = strtoul(text, &end, 10);
@@ -394,8 +396,9 @@ static void sd_addr_resolve_any(union sd_addr *addr) {
     addr->v6.sin6_addr = in6addr_loopback;
 }
 
-/* NULL if messages can be sent there, else what the address should be. Linux
- * accepts some of these and then never says that nothing arrived. */
+/* Returns NULL if messages can be sent to the address, else a description of
+ * a valid one. Linux accepts some of these addresses and never reports that
+ * nothing arrived. */
 static const char *sd_addr_unsendable(const union sd_addr *addr) {
   static const char *const unicast = "the address of one host";
   const struct in6_addr *v6 = &addr->v6.sin6_addr;
@@ -412,8 +415,8 @@ static const char *sd_addr_unsendable(const union sd_addr *addr) {
   return NULL;
 }
 
-/* Whether a socket bound to `local` has an address of the family of `addr`.
- * Linux takes messages for the other family, too, and loses them. */
+/* Returns whether a socket bound to `local` has an address of the family of
+ * `addr`. Linux takes messages for the other family, too, and loses them. */
 static bool sd_addr_reaches(const union sd_addr *local,
                             const union sd_addr *addr) {
   return local->sa.sa_family == addr->sa.sa_family ||
@@ -421,7 +424,7 @@ static bool sd_addr_reaches(const union sd_addr *local,
           IN6_IS_ADDR_UNSPECIFIED(&local->v6.sin6_addr));
 }
 
-/* False: there is no room for one more. */
+/* Adds an address. Returns false if the list is full. */
 static bool sd_addrs_add(struct sd_addrs *addrs, const union sd_addr *addr) {
   if (addrs->count == SD_ADDRS)
     return false;
@@ -433,8 +436,8 @@ static bool sd_addrs_add(struct sd_addrs *addrs, const union sd_addr *addr) {
   return true;
 }
 
-/* Reads the address at `offset` of a packed list; returns where the next one
- * stands. An IPv4-mapped address takes the room of an IPv6 one. */
+/* Reads the address at `offset` of a packed list and returns the offset of
+ * the next one. An IPv4-mapped address takes the space of an IPv6 one. */
 static size_t sd_addrs_next(const char *packed, size_t offset,
                             union sd_addr *addr) {
   memset(addr, 0, sizeof *addr);
@@ -445,7 +448,7 @@ static size_t sd_addrs_next(const char *packed, size_t offset,
   return offset;
 }
 
-/* Any address of this host. */
+/* Adds the unspecified address. */
 static void sd_addrs_add_any(struct sd_addrs *addrs, int family, int port) {
   union sd_addr any = {0};
   any.sa.sa_family = (sa_family_t)family;
@@ -453,8 +456,8 @@ static void sd_addrs_add_any(struct sd_addrs *addrs, int family, int port) {
   sd_addrs_add(addrs, &any);
 }
 
-/* Whether a socket bound to `locals`, or to nothing, has an address of the
- * family of the first of `remotes`. */
+/* Returns whether a socket bound to `locals`, or to nothing, has an address
+ * of the family of the first of `remotes`. */
 static bool sd_addrs_reach(const struct sd_addrs *locals,
                            const struct sd_addrs *remotes) {
   union sd_addr local, remote;
@@ -469,7 +472,8 @@ static bool sd_addrs_reach(const struct sd_addrs *locals,
 }
 
 /* --- 1.3 Arguments -------------------------------------------------------- */
-/* Each throws and returns false where the value does not fit. */
+/* Each function reads a JavaScript value. It throws and returns false if the
+ * value does not fit. */
 
 static bool sd_arg_integer(napi_env env, napi_value value, const char *name,
                            double min, double max, double *result) {
@@ -501,7 +505,7 @@ static void sd_throw_not_address(napi_env env, const char *name,
   sd_throw(env, napi_create_type_error, "ERR_INVALID_ARG_TYPE", message);
 }
 
-/* A text that may be an IP address. */
+/* Reads a text that may be an IP address. */
 static bool sd_arg_host(napi_env env, napi_value value, const char *name,
                         char host[SD_HOST_MAX]) {
   size_t length;
@@ -510,7 +514,7 @@ static bool sd_arg_host(napi_env env, napi_value value, const char *name,
     sd_throw_type(env, name, "of type string", value);
     return false;
   }
-  /* Cut off, or with a NUL in it. */
+  /* The text was cut off, or has a NUL in it. */
   if (length == SD_HOST_MAX - 1 || strlen(host) != length) {
     sd_throw_not_address(env, name, host);
     return false;
@@ -528,7 +532,7 @@ static bool sd_arg_address(napi_env env, const char *syscall, const char *name,
   return error == 0;
 }
 
-/* Any view of bytes: Buffer, typed array, DataView. */
+/* Reads any view of bytes: Buffer, typed array, DataView. */
 static bool sd_arg_bytes(napi_env env, napi_value value, const char *name,
                          void **data, size_t *size) {
   bool is_buffer = false;
@@ -551,8 +555,8 @@ static bool sd_arg_message(napi_env env, napi_value value, const char *name,
 }
 
 /* Reads `count` elements of an array from `first` on. Getters among them may
- * call anything, so the memory of the messages is looked up when all of them
- * have been read. */
+ * run any JavaScript, so the memory of the messages is looked up after all
+ * of them have been read. */
 static bool sd_arg_elements(napi_env env, napi_value array, uint32_t first,
                             uint32_t count, napi_value *elements,
                             struct iovec *messages) {
@@ -579,7 +583,7 @@ static bool sd_arg_function(napi_env env, napi_value value, const char *name) {
   return false;
 }
 
-/* An array of IP addresses, all with one port. */
+/* Reads an array of IP addresses, all with one port. */
 static bool sd_arg_addresses(napi_env env, napi_value value,
                              const char *syscall, const char *name, int port,
                              struct sd_addrs *addrs) {
@@ -625,7 +629,7 @@ struct sd_received {
   int flags;
 };
 
-/* Each returns what the call returns, or -errno. */
+/* Each function returns the result of its call, or -errno. */
 
 static int sd_sys_socket(int family, int type) {
   int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_SCTP);
@@ -643,7 +647,7 @@ static int sd_sys_getsockopt(int fd, int level, int name, void *value,
 }
 
 static int sd_sys_event(int fd, int type, bool on) {
-  /* ALL reaches the present associations of an endpoint, too. */
+  /* SCTP_ALL_ASSOC reaches the present associations of an endpoint, too. */
   struct sctp_event event = {
       .se_assoc_id = SCTP_ALL_ASSOC, .se_type = (uint16_t)type, .se_on = on};
   return sd_sys_setsockopt(fd, IPPROTO_SCTP, SCTP_EVENT, &event, sizeof event);
@@ -657,9 +661,9 @@ static int sd_sys_listen(int fd, int backlog) {
   return listen(fd, backlog) < 0 ? -errno : 0;
 }
 
-/* Sets the port of `addr`, which the socket was bound to, to what the kernel
- * has chosen. The rest of what it tells is another address where there are
- * several, and a link-local one without its interface. */
+/* Sets the port of `addr`, to which the socket is bound, to the port that
+ * the kernel has chosen. The rest of getsockname()'s result is another
+ * address if there are several, and lacks the interface of a link-local one. */
 static int sd_sys_get_port(int fd, union sd_addr *addr) {
   union sd_addr bound = {0};
   socklen_t length = sizeof bound;
@@ -681,9 +685,9 @@ static int sd_sys_bindx(int fd, struct sd_addrs *addrs) {
              : 0;
 }
 
-/* 0 also where the handshake has only begun. */
+/* Returns 0 also if the handshake has only begun. */
 static int sd_sys_connectx(int fd, struct sd_addrs *addrs) {
-  errno = 0; /* libsctp reads it even where its call has worked */
+  errno = 0; /* libsctp reads errno even if its call has worked */
   if (sctp_connectx(fd, (struct sockaddr *)addrs->packed, addrs->count, NULL) <
           0 &&
       errno != EINPROGRESS)
@@ -701,7 +705,8 @@ static int sd_sys_shutdown(int fd, int how) {
   return shutdown(fd, how) < 0 ? -errno : 0;
 }
 
-/* One message or piece of it, with RFC 6458 section 5.3.5 SCTP_RCVINFO. */
+/* Receives a message or a piece of one, with SCTP_RCVINFO (RFC 6458 section
+ * 5.3.5). */
 static ssize_t sd_sys_recv(int fd, struct iovec *iov, size_t count,
                            struct sd_received *received) {
   union {
@@ -730,7 +735,7 @@ static ssize_t sd_sys_recv(int fd, struct iovec *iov, size_t count,
   return n;
 }
 
-/* Whether what is to be received next is a notification. */
+/* Returns whether a notification is at the head of the receive queue. */
 static bool sd_sys_notification_waits(int fd) {
   char byte;
   struct iovec iov = {.iov_base = &byte, .iov_len = 1};
@@ -751,10 +756,10 @@ static void sd_add_cmsg(struct msghdr *header, int type, const void *data,
   memcpy(CMSG_DATA(cmsg), data, size);
 }
 
-/* Sends one message of an endpoint that waits for another to share its packet.
- * sctp_sendv() cannot ask for that, since its flags never reach the kernel.
- * That it is unordered, and its TTL, are defaults of the socket; `hurry` has it
- * acknowledged at once, which takes a control message. */
+/* Sends a message of an endpoint that waits for another one to share its
+ * packet. sctp_sendv() cannot do this, since its flags never reach the
+ * kernel. Order and TTL are defaults of the socket. `hurry` asks for an
+ * immediate SACK (RFC 7053), which needs a control message. */
 static ssize_t sd_sys_send_more(int fd, const struct iovec *message,
                                 const union sd_addr *addr,
                                 const struct sctp_sndinfo *info, bool hurry) {
@@ -774,9 +779,9 @@ static ssize_t sd_sys_send_more(int fd, const struct iovec *message,
   return sendmsg(fd, &header, MSG_MORE | MSG_NOSIGNAL);
 }
 
-/* Sends one message of an endpoint. Its TTL is a default of the socket: as a
- * PR-SCTP policy of the message, it would make Linux drop whatever is sent
- * before the handshake with a new peer ends. */
+/* Sends a message of an endpoint. The TTL is a default of the socket: as a
+ * PR-SCTP policy of the message, it would make Linux drop everything that is
+ * sent before the handshake with a new peer ends. */
 static ssize_t sd_sys_send(int fd, const struct iovec *message,
                            const union sd_addr *addr, bool more, bool hurry) {
   struct sctp_sndinfo info = {.snd_flags = SCTP_UNORDERED |
@@ -790,7 +795,8 @@ static ssize_t sd_sys_send(int fd, const struct iovec *message,
   return n < 0 ? -errno : n;
 }
 
-/* Of a message of a one-to-one socket. lib/ writes them in this order. */
+/* The attributes of a message of a one-to-one socket, in the order in which
+ * lib/ writes them. */
 struct sd_attributes {
   uint32_t sid;
   uint32_t ppid;
@@ -798,9 +804,9 @@ struct sd_attributes {
   uint32_t ttl; /* ms, 0: none */
 };
 
-/* One message of a one-to-one socket, RFC 6458 sections 5.3.4 and 5.3.7. Here
- * the TTL may be a policy, since nothing is sent before the handshake has
- * ended. `flags` may be MSG_MORE. */
+/* Sends a message of a one-to-one socket (RFC 6458 sections 5.3.4 and
+ * 5.3.7). Here the TTL may be a policy of the message, since nothing is sent
+ * before the handshake has ended. `flags` may be MSG_MORE. */
 static ssize_t sd_sys_send_with(int fd, const struct iovec *message,
                                 const struct sd_attributes *attributes,
                                 int flags) {
@@ -829,8 +835,8 @@ static ssize_t sd_sys_send_with(int fd, const struct iovec *message,
   return n < 0 ? -errno : n;
 }
 
-/* Throws received messages away: with unread data in the queue, the kernel
- * answers close() with an ABORT and drops what is unsent. Returns what ended
+/* Discards received messages: with unread data in the queue, Linux answers
+ * close() with an ABORT and drops unsent data. Returns the result that ended
  * it: -EAGAIN when the queue is empty, 0 at its end. */
 static ssize_t sd_sys_discard(int fd, char scratch[SD_SCRATCH]) {
   struct iovec iov = {.iov_base = scratch, .iov_len = SD_SCRATCH};
@@ -842,7 +848,7 @@ static ssize_t sd_sys_discard(int fd, char scratch[SD_SCRATCH]) {
   return n;
 }
 
-/* SO_SNDBUF, which is also what the longest message has. */
+/* Returns SO_SNDBUF, which is also the length of the longest message. */
 static int sd_send_buffer(int fd) {
   int size = 0;
   socklen_t length = sizeof size;
@@ -850,8 +856,8 @@ static int sd_send_buffer(int fd) {
   return size;
 }
 
-/* The address that packets to `to` come from, by the host's routes; without a
- * port. */
+/* Finds the source address of packets to `to` by the host's routes, without
+ * a port. */
 static void sd_addr_source(const union sd_addr *to, union sd_addr *source) {
   socklen_t length = sizeof *source;
   int fd = socket(to->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -880,8 +886,8 @@ static int sd_set_options(int fd, const struct sd_option *options,
   return error;
 }
 
-/* What all sockets have. Set before bind(), since associations copy it and the
- * window that they announce is fixed by then. */
+/* Sets the options that all sockets have. They are set before bind(), since
+ * associations copy them and the window that they announce is fixed by then. */
 static int sd_set_common_options(int fd, int family) {
   static const int on = 1, off = 0, buffer = SD_BUFFER;
   static const struct sd_option options[] = {
@@ -1043,7 +1049,7 @@ static void sd_handle_close(struct sd_handle *handle) {
   close(handle->fd);
 }
 
-/* Takes over `fd`, which is closed if this fails. */
+/* Takes over `fd`, and closes it if this fails. */
 static int sd_handle_init(struct sd_handle *handle, const struct sd_kind *kind,
                           struct sd_addon *addon, int fd) {
   int error = uv_poll_init(addon->loop, &handle->poll, fd);
@@ -1076,9 +1082,9 @@ static void sd_on_collected(napi_env env, void *data, void *hint) {
   sd_handle_maybe_free(handle);
 }
 
-/* A property that nobody meets by accident. What a handle calls is held by its
- * object in this way, and weakly here: a strong reference would keep a handle
- * alive for ever that the function itself refers to. */
+/* Stores a value under a private symbol of the handle's object and keeps
+ * only a weak reference here. Callbacks usually refer to their handle, so a
+ * strong reference would leak both. */
 static bool sd_hide(napi_env env, napi_value object, const char *name,
                     napi_value value, napi_ref *weak) {
   napi_property_descriptor property = {.value = value};
@@ -1090,8 +1096,8 @@ static bool sd_hide(napi_env env, napi_value object, const char *name,
          napi_create_reference(env, value, 0, weak) == napi_ok;
 }
 
-/* Where the async context is more than the async id that Node-API restores,
- * keeps the present one. */
+/* Keeps the present async context, if there is more to it than the async id
+ * that Node-API restores. */
 static bool sd_handle_keep_context(struct sd_handle *handle,
                                    napi_value object) {
   struct sd_addon *addon = handle->addon;
@@ -1148,8 +1154,8 @@ static bool sd_handle_set_unrefed(struct sd_handle *handle, bool unrefed) {
  * "no memory": an immediate try would spin. */
 #define SD_BACKOFF_MS 10
 
-/* A status below 0 says that the socket has an error and that polling has
- * stopped. Which error it is, reading tells. */
+/* Passes events on. A status below 0 means that the socket has an error and
+ * that polling has stopped; a read tells the error. */
 static void sd_on_poll(uv_poll_t *poll, int status, int events) {
   struct sd_handle *handle = poll->data;
   if (status < 0)
@@ -1162,9 +1168,9 @@ static void sd_on_timer(uv_timer_t *timer) {
   handle->kind->handle_timer(handle);
 }
 
-/* uv_poll_start() costs system calls also where nothing changes. It fails only
- * for a descriptor that is polled elsewhere, and ours never leaves this file.
- * A handle that JavaScript has closed stays as it is. */
+/* Sets the event mask. uv_poll_start() costs system calls even if nothing
+ * changes. It fails only for a descriptor that is polled elsewhere, which
+ * never happens here. A closed handle stays as it is. */
 static void sd_handle_arm(struct sd_handle *handle, int events) {
   if (handle->armed == events || handle->state >= SD_CLOSING)
     return;
@@ -1183,8 +1189,9 @@ static void sd_handle_start_timer(struct sd_handle *handle, uint64_t ms) {
   uv_timer_start(&handle->timer, sd_on_timer, ms, 0);
 }
 
-/* What to do after a send met a full buffer: wait for room. Under memory
- * pressure poll() reports room all the time and a send still has none. */
+/* Waits for space after a send has met a full buffer. Under memory pressure
+ * poll() reports space all the time and a send still fails, so a timer takes
+ * over. */
 static void sd_handle_block(struct sd_handle *handle) {
   if (handle->blocked)
     return;
@@ -1195,7 +1202,7 @@ static void sd_handle_block(struct sd_handle *handle) {
     sd_handle_arm(handle, handle->armed | UV_WRITABLE);
 }
 
-/* There is room, or it is time to try. */
+/* Lets sends try again. */
 static void sd_handle_unblock(struct sd_handle *handle) {
   sd_handle_arm(handle, handle->armed & ~UV_WRITABLE);
   handle->blocked = false;
@@ -1204,19 +1211,18 @@ static void sd_handle_unblock(struct sd_handle *handle) {
 
 /* --- 2.3 Upcalls ---------------------------------------------------------- */
 
-/* The most that a call has. */
+/* The most arguments of an upcall. */
 #define SD_ARGUMENTS 5
 
-/* Calls that belong together: nextTick and promise callbacks run once, at their
- * end. */
+/* A series of upcalls: nextTick and promise callbacks run once, at its end. */
 struct sd_scope {
   bool begun;
   napi_handle_scope handles;
   napi_callback_scope callbacks;
 };
 
-/* Reports what JavaScript threw as Node does for any callback. `status` is
- * what the failed call returned. */
+/* Reports an exception as Node does for any callback. `status` is the result
+ * of the failed call. */
 static void sd_report_exception(struct sd_addon *addon, napi_status status) {
   napi_value error;
   bool pending = false;
@@ -1229,8 +1235,8 @@ static void sd_report_exception(struct sd_addon *addon, napi_status status) {
     addon->exiting = true;
 }
 
-/* Whether to go on with a handle: to be asked after any JavaScript, which are
- * hooks, getters, setters and proxies, too. */
+/* Returns whether to go on with a handle. It is asked after any JavaScript:
+ * upcalls, hooks, getters, setters and proxies. */
 static bool sd_handle_usable(const struct sd_handle *handle) {
   return handle->state == SD_OPEN && !handle->addon->exiting;
 }
@@ -1247,8 +1253,8 @@ static void sd_scope_close(struct sd_handle *handle, struct sd_scope *scope) {
   napi_close_handle_scope(addon->env, scope->handles);
 }
 
-/* Returns false, with nothing begun, if the handle cannot be used any more: a
- * `before` hook is JavaScript. */
+/* Opens a scope. Returns false, with none open, if the handle cannot be used
+ * any more: a `before` hook of async_hooks is JavaScript. */
 static bool sd_scope_open(struct sd_handle *handle, struct sd_scope *scope) {
   napi_env env = handle->addon->env;
   napi_value self;
@@ -1267,16 +1273,17 @@ static bool sd_scope_open(struct sd_handle *handle, struct sd_scope *scope) {
   return scope->begun;
 }
 
-/* Goes on after an exception. Returns false if the handle cannot be used any
- * more: nextTick and promise callbacks have run, too. */
+/* Opens the scope again after an exception has closed it. Returns false if
+ * the handle cannot be used any more: nextTick and promise callbacks have
+ * run. */
 static bool sd_scope_reopen(struct sd_handle *handle, struct sd_scope *scope) {
   sd_scope_close(handle, scope);
   return sd_scope_open(handle, scope);
 }
 
-/* Calls `function`, after sd_scope_open(). False: make no more of these calls,
- * since the handle is not open any more, or since an exception has cleared the
- * async context. */
+/* Calls `function` in an open scope. Returns false if there must be no more
+ * upcalls, since the handle is not open any more or an exception has cleared
+ * the async context. */
 static bool sd_upcall(struct sd_handle *handle, napi_value function,
                       size_t argc, const napi_value *argv) {
   struct sd_addon *addon = handle->addon;
@@ -1301,8 +1308,8 @@ static bool sd_upcall(struct sd_handle *handle, napi_value function,
   return status == napi_ok && sd_handle_usable(handle);
 }
 
-/* Calls onEvent(event, ...) of lib/, which start() was given: nothing is polled
- * before. */
+/* Calls the function onEvent(event, ...) that lib/ has given to start().
+ * Nothing is polled before start(). */
 static bool sd_emit(struct sd_handle *handle, const char *event, size_t argc,
                     const napi_value *argv) {
   napi_env env = handle->addon->env;
@@ -1320,7 +1327,7 @@ static bool sd_emit(struct sd_handle *handle, const char *event, size_t argc,
 
 /* --- 2.4 Classes ---------------------------------------------------------- */
 
-/* Makes the JavaScript object of a handle. NULL: an exception. */
+/* Makes the JavaScript object of a handle. Returns NULL after an exception. */
 static napi_value sd_handle_object(struct sd_handle *handle) {
   struct sd_addon *addon = handle->addon;
   napi_env env = addon->env;
@@ -1336,8 +1343,8 @@ static napi_value sd_handle_object(struct sd_handle *handle) {
   return object;
 }
 
-/* The constructor of all classes. It takes the handle before it wraps it, since
- * an `init` hook, which runs meanwhile, may call this, too. */
+/* Constructs an object of any class. It takes the handle before it wraps it,
+ * since an `init` hook, which runs meanwhile, may call this function again. */
 static napi_value sd_js_construct(napi_env env, napi_callback_info info) {
   size_t argc = 0;
   napi_value self;
@@ -1359,8 +1366,8 @@ static napi_value sd_js_construct(napi_env env, napi_callback_info info) {
   return self;
 }
 
-/* Whether `self` is the object of the handle that was used last: to unwrap an
- * object, Node-API looks a property up. */
+/* Returns whether `self` is the object of the handle that was used last.
+ * This is faster than to unwrap it, for which Node-API looks up a property. */
 static bool sd_is_recent(napi_env env, struct sd_addon *addon,
                          napi_value self) {
   napi_value recent;
@@ -1372,8 +1379,9 @@ static bool sd_is_recent(napi_env env, struct sd_addon *addon,
          same;
 }
 
-/* The class's signature makes sure that `this` is one of its objects, or what
- * `new` has just made for a method that is no constructor. */
+/* Returns the handle of `this`. The signature of the class ensures that
+ * `this` is one of its objects, or a new object if a method is called with
+ * `new`. */
 static void *sd_this(napi_env env, napi_callback_info info, size_t argc,
                      napi_value *argv, napi_value *self) {
   void *addon, *handle;
@@ -1398,8 +1406,8 @@ static bool sd_check_open(napi_env env, const struct sd_handle *handle) {
   return false;
 }
 
-/* Keeps the function that start() of a socket or listener was given. Returns
- * false if that threw. */
+/* Keeps the function given to start() of a socket or listener. Returns false
+ * after an exception. */
 static bool sd_handle_start(napi_env env, struct sd_handle *handle,
                             napi_value self, napi_value on_event) {
   if (!sd_check_open(env, handle) || !sd_arg_function(env, on_event, "onEvent"))
@@ -1415,7 +1423,7 @@ static bool sd_handle_start(napi_env env, struct sd_handle *handle,
   return false;
 }
 
-/* { address, family, port }, or NULL: an exception. */
+/* Makes { address, family, port }. Returns NULL after an exception. */
 static napi_value sd_addr_object(napi_env env, const union sd_addr *addr) {
   napi_value result;
   char host[SD_HOST_MAX];
@@ -1459,8 +1467,9 @@ static napi_value sd_js_unref(napi_env env, napi_callback_info info) {
   return sd_js_set_unrefed(env, info, true);
 }
 
-/* The text of a peer's ABORT, of which `cause` is what SCTP_COMM_LOST tells:
- * RFC 9260 section 3.3.10.12, User-Initiated Abort. Returns its length. */
+/* Copies the text of a peer's ABORT from `cause`, the sac_info of
+ * SCTP_COMM_LOST: RFC 9260 section 3.3.10.12, User-Initiated Abort. Returns
+ * its length. */
 static size_t sd_abort_reason(const uint8_t *cause, size_t size,
                               const char **text) {
   const size_t head = 4;
@@ -1505,7 +1514,8 @@ struct sd_assembly {
   size_t total; /* capacity of all unfinished messages */
 };
 
-/* Forgets the pieces of a message that is delivered, or will never be whole. */
+/* Drops the pieces of a message that has been delivered or will never be
+ * complete. */
 static void sd_partial_drop(struct sd_assembly *assembly,
                             struct sd_partial *partial) {
   assembly->total -= partial->capacity;
@@ -1513,8 +1523,8 @@ static void sd_partial_drop(struct sd_assembly *assembly,
   memset(partial, 0, sizeof *partial);
 }
 
-/* Appends a piece. Returns 0, or why the message cannot be assembled:
- * -EMSGSIZE or -ENOBUFS. */
+/* Appends a piece. Returns 0, -EMSGSIZE (the message is too long) or
+ * -ENOBUFS (no memory). */
 static int sd_partial_append(struct sd_assembly *assembly,
                              struct sd_partial *partial, const char *data,
                              size_t size) {
@@ -1584,23 +1594,25 @@ struct sd_rx_batch {
 /* Blocks: at most two for each message of a batch, and one for the next. */
 #define SD_SLOTS (2 * SD_RECEIVE_BUDGET + 1)
 
-/* A call into JavaScript, and each object that is made from here, cost about as
- * much as a small copy in the kernel. So messages are received into memory that
- * JavaScript can read, and one call hands over many. */
+/* An upcall, and each JavaScript object made in C, costs about as much as a
+ * small copy in the kernel. Therefore messages are received into memory that
+ * JavaScript can read, and one upcall delivers many. */
 
-/* Functions in JavaScript, since in C the same would take four times as long.
- * They are compiled here, so that the package and the bare binary have the
- * same. deliver() hands over the batch in `words`, of which short messages are
- * in the slab that use() has been given, and long ones in `blocks`, one after
- * the other. bind() makes the function that it calls of onRecv, and lets no
- * setter on Array.prototype see what is put into the arrays. throwing() makes a
+/* The script: functions in JavaScript, since the same in C would take four
+ * times as long. They are compiled here, so that the package and the bare
+ * binary have the same.
+ *
+ * deliverBatch() delivers the batch in `words`: short messages from the slab,
+ * which setSlab() has set, and long ones from `blocks`, one after the other.
+ * makeOnMessage() makes the function that it calls from onRecv, and lets no
+ * setter on Array.prototype see the elements of its arrays. makeSend() makes a
  * send() that throws the Error which the one in C returns for a refused
  * message: to throw it from C costs more.
  *
- * Messages that share memory cannot be transferred to another thread, as Node
- * has it with small Buffers; if somebody takes the slab away all the same, what
- * was left of it is lost. Node may take memory for short Buffers from a pool,
- * which messages of SD_LONG and more never share. */
+ * Messages that share memory cannot be transferred to another thread, as is
+ * the case for small Buffers in Node. If JavaScript takes the slab away, the
+ * messages left in it are lost. Node may take memory for short Buffers from
+ * a pool, which messages of SD_LONG and more never share. */
 static const char sd_deliver_source[] =
     "(words, SLOTS, LONG) => {"
     "  const { allocUnsafe, allocUnsafeSlow, [Symbol.species]: View } = Buffer;"
@@ -1668,7 +1680,7 @@ static const char sd_deliver_source[] =
     "  return { setSlab, deliverBatch, makeOnMessage, blocks, makeSend };"
     "}";
 
-/* Takes memory for the messages to come. */
+/* Allocates a new slab. */
 static napi_status sd_slab_new(struct sd_addon *addon) {
   napi_env env = addon->env;
   void *data;
@@ -1693,8 +1705,7 @@ static napi_status sd_slab_new(struct sd_addon *addon) {
   return napi_ok;
 }
 
-/* Finds the memory again after a call into JavaScript, which may have taken it
- * away. */
+/* Finds the slab again after an upcall, which may have taken it away. */
 static bool sd_slab_find(struct sd_addon *addon) {
   napi_value bytes;
   void *data;
@@ -1716,13 +1727,13 @@ static void sd_batch_clear(struct sd_addon *addon) {
   addon->group = NULL;
 }
 
-/* To be called before the first of sd_batch_recv(). */
+/* Begins a batch, before the first sd_batch_recv(). */
 static void sd_batch_begin(struct sd_handle *handle) {
   handle->addon->receiving = handle;
   sd_batch_clear(handle->addon);
 }
 
-/* JavaScript is called for a closed handle no more. */
+/* Empties the batch of a closed handle. */
 static void sd_batch_cancel(struct sd_handle *handle) {
   struct sd_addon *addon = handle->addon;
   if (addon->receiving == handle)
@@ -1735,19 +1746,20 @@ static bool sd_batch_full(const struct sd_addon *addon) {
          addon->bytes >= SD_BATCH_MAX;
 }
 
-/* After so many drains in a row that found no second message, only each so
- * manieth looks for one. */
+/* After this many receive loops with a single message, only every Nth loop
+ * tries a second recvmsg(). */
 #define SD_SINGLES 8
 
-/* How many messages to look for. Where they come one at a time, looking for the
- * next costs more than it finds, and polling would report it. */
+/* Returns the number of messages to look for. If they come one at a time, a
+ * second recvmsg() costs more than it finds, and poll() would report the
+ * message. */
 static int sd_receive_budget(struct sd_handle *handle) {
   if (handle->singles < SD_SINGLES || handle->singles++ % SD_SINGLES == 0)
     return SD_RECEIVE_BUDGET;
   return 1;
 }
 
-/* What has been found, of as many as the budget was. */
+/* Adapts the next budget to the number of messages found. */
 static void sd_receive_found(struct sd_handle *handle, int budget, int found) {
   if (found > 1)
     handle->singles = 0;
@@ -1755,8 +1767,8 @@ static void sd_receive_found(struct sd_handle *handle, int budget, int found) {
     handle->singles++;
 }
 
-/* Puts a block into the next slot. What comes into it is delivered after what
- * is in the one before. Returns false if there is no memory. */
+/* Puts a block into the next slot. Its messages are delivered after those of
+ * the block before. Returns false if there is no memory. */
 static bool sd_block_put(struct sd_addon *addon, napi_value block) {
   napi_env env = addon->env;
   napi_value blocks;
@@ -1768,9 +1780,9 @@ static bool sd_block_put(struct sd_addon *addon, napi_value block) {
   return true;
 }
 
-/* Makes sure that there is memory for a message as long as is expected, into
- * which it is received: a second copy would cost as much as the first. Returns
- * how much there is; 0: none. */
+/* Provides memory that a message of the expected length is received into,
+ * since a second copy would cost as much as the first. Returns its size, or
+ * 0 if there is none. */
 static size_t sd_block_prepare(struct sd_handle *handle) {
   struct sd_addon *addon = handle->addon;
   size_t size = handle->expected;
@@ -1795,8 +1807,8 @@ static size_t sd_block_prepare(struct sd_handle *handle) {
   return size;
 }
 
-/* Moves what was received last, of which the first `own` bytes are in the
- * block, to the slab. */
+/* Moves the message received last, whose first `own` bytes are in the block,
+ * to the slab. */
 static void sd_block_leave(struct sd_addon *addon, size_t n, size_t own) {
   char *slab = addon->slab + addon->used;
   if (n > own)
@@ -1805,8 +1817,8 @@ static void sd_block_leave(struct sd_addon *addon, size_t n, size_t own) {
   addon->received = slab;
 }
 
-/* Decides where the message stays of which `n` bytes were received, the first
- * `own` of them into the block: there if it is long and nearly as long as was
+/* Decides where a message of `n` bytes stays, whose first `own` bytes were
+ * received into the block: there, if it is long and nearly as long as
  * expected, else in the slab. */
 static void sd_batch_place(struct sd_handle *handle, size_t n, size_t own,
                            int flags) {
@@ -1827,8 +1839,8 @@ static void sd_batch_place(struct sd_handle *handle, size_t n, size_t own,
     sd_block_leave(addon, n, own);
 }
 
-/* Receives behind the messages that are in the batch already; addon->received
- * is where. Where there are none, JavaScript may have been called since. */
+/* Receives a message behind those of the batch, and sets addon->received to
+ * its place. An upcall may have run since if the batch is empty. */
 static ssize_t sd_batch_recv(struct sd_handle *handle,
                              struct sd_received *received) {
   struct sd_addon *addon = handle->addon;
@@ -1848,7 +1860,7 @@ static ssize_t sd_batch_recv(struct sd_handle *handle,
   return n;
 }
 
-/* As notifications need it. */
+/* Rounds up to the alignment that notifications need. */
 #define SD_ALIGN(size)                                                         \
   (((size) + _Alignof(max_align_t) - 1) / _Alignof(max_align_t) *              \
    _Alignof(max_align_t))
@@ -1863,7 +1875,7 @@ static struct sd_item *sd_batch_next(struct sd_addon *addon, size_t size,
   return item;
 }
 
-/* Keeps a message in the block where it was received. */
+/* Adds a message to the batch in the block that it was received into. */
 static void sd_block_add(struct sd_addon *addon, struct sd_item *item,
                          size_t size, uint32_t source) {
   size_t taken = SD_ALIGN(size);
@@ -1879,8 +1891,8 @@ static void sd_block_add(struct sd_addon *addon, struct sd_item *item,
     addon->block = NULL;
 }
 
-/* Keeps what was received last, as one more message. Messages of different
- * sources share no memory. */
+/* Adds the message received last to the batch. Messages of different
+ * associations share no memory. */
 static void sd_batch_add(struct sd_addon *addon, size_t size, uint32_t source,
                          uint32_t sid, uint32_t ppid, bool unordered) {
   struct sd_item *item = sd_batch_next(addon, size, sid, ppid, unordered);
@@ -1904,7 +1916,7 @@ static void sd_batch_add(struct sd_addon *addon, size_t size, uint32_t source,
   addon->group->span = (uint32_t)(start + size - addon->group->start);
 }
 
-/* Adds a message that was received in pieces. Returns false if there is no
+/* Adds a reassembled message to the batch. Returns false if there is no
  * memory. */
 static bool sd_batch_add_whole(struct sd_addon *addon,
                                const struct sd_partial *message, uint32_t sid,
@@ -1933,8 +1945,9 @@ static bool sd_batch_call(struct sd_handle *handle) {
          on_message && sd_upcall(handle, deliver, 1, &on_message);
 }
 
-/* Hands over what is in the batch, and what is left when somebody throws, and
- * empties it. False: the handle is not open any more, or there is no memory. */
+/* Delivers the batch and empties it; after an exception it goes on with the
+ * rest. Returns false if the handle is not open any more or there is no
+ * memory. */
 static bool sd_batch_deliver(struct sd_handle *handle, struct sd_scope *scope) {
   struct sd_addon *addon = handle->addon;
   while (addon->batch->next < addon->batch->count) {
@@ -1951,8 +1964,9 @@ static bool sd_batch_deliver(struct sd_handle *handle, struct sd_scope *scope) {
   return true;
 }
 
-/* Hands over what is in the batch, before something else that has just been
- * received, at `*data` in the slab: which JavaScript may take away. */
+/* Delivers the batch before a notification or piece that has just been
+ * received at `*data` in the slab. Since JavaScript may take the slab away,
+ * the data is copied first. */
 static bool sd_batch_deliver_before(struct sd_handle *handle,
                                     struct sd_scope *scope, const char **data,
                                     size_t size) {
@@ -1975,14 +1989,14 @@ struct sd_sndbuf {
   long left; /* lower bound of the free bytes: sent messages are subtracted */
 };
 
-/* With NODELAY each message leaves in a packet of its own. With MSG_MORE it
- * waits for the next one, so that many share a packet, but it waits also where
- * no next one comes, or is refused: so it is given only where another follows
- * that the kernel will take, which it does as long as the send buffer is not
- * full. */
+/* With SCTP_NODELAY each message leaves in a packet of its own. With
+ * MSG_MORE it waits for the next one to share a packet, but it also waits if
+ * no next one comes or if the next one is refused. So MSG_MORE is used only
+ * if another message follows that the kernel will take, which it does as
+ * long as the send buffer is not full. */
 
-/* What the kernel charges the send buffer for a chunk: the bytes, as its
- * allocator rounds them up, and two headers. */
+/* Returns the kernel's charge of the send buffer for a chunk: its bytes,
+ * rounded up by the allocator, and two headers. */
 static long sd_charge_chunk(size_t size) {
   long allocated = 512;
   while (allocated < (long)size + 448)
@@ -1990,7 +2004,8 @@ static long sd_charge_chunk(size_t size) {
   return allocated + 512;
 }
 
-/* The same for a message that goes in chunks of at most `fragment` bytes. */
+/* Returns the charge for a message that goes in chunks of at most `fragment`
+ * bytes. */
 static long sd_charge(size_t size, size_t fragment) {
   size_t rest = size % fragment;
   if (rest == size)
@@ -2007,8 +2022,8 @@ static void sd_sndbuf_refresh(struct sd_sndbuf *sndbuf) {
   sndbuf->left = sndbuf->size - (long)memory[SK_MEMINFO_WMEM_QUEUED];
 }
 
-/* Whether, when a message with this charge has been sent, another of `next`
- * bytes is taken; 0: none. */
+/* Returns whether the kernel will take another message of `next` bytes after
+ * one with this charge. 0 stands for no further message. */
 static bool sd_sndbuf_fits(struct sd_sndbuf *sndbuf, long charge, size_t next) {
   long taken = charge + (long)next; /* nor longer than the buffer */
   if (next == 0)
@@ -2137,7 +2152,7 @@ static bool sd_table_init(struct sd_table *table) {
   return table->slots;
 }
 
-/* The first element with this hash, of those from `node` on. */
+/* Returns the first element with this hash, from `node` on. */
 static struct sd_node *sd_node_from(struct sd_node *node, uint32_t hash) {
   while (node && node->hash != hash)
     node = node->next;
@@ -2155,8 +2170,8 @@ static void sd_table_link(struct sd_table *table, struct sd_node *node) {
   *slot = node;
 }
 
-/* Keeps the chains short: with as many slots as elements, each has about one.
- * Without memory for a larger table, the chains of the old one get longer. */
+/* Doubles the slots, so that each has about one element. If there is no
+ * memory, the chains of the old table get longer. */
 static void sd_table_grow(struct sd_table *table) {
   struct sd_table grown = {.size = table->size * 2, .count = table->count};
   struct sd_node *node, *next;
@@ -2175,7 +2190,7 @@ static void sd_table_grow(struct sd_table *table) {
   *table = grown;
 }
 
-/* It is found before an older one with the same hash. */
+/* Adds an element, which is found before older ones with the same hash. */
 static void sd_table_add(struct sd_table *table, struct sd_node *node,
                          uint32_t hash) {
   sd_table_grow(table);
@@ -2192,14 +2207,14 @@ static void sd_table_remove(struct sd_table *table, struct sd_node *node) {
   table->count--;
 }
 
-/* The kernel hands out ids in sequence, so that each is its own good hash, and
- * node, the first member, is the peer. */
+/* Finds a peer by its association. The kernel gives ids in sequence, so each
+ * is its own good hash. The node is the first member of the peer. */
 static struct sd_peer *sd_peer_find(const struct sd_endpoint *endpoint,
                                     sctp_assoc_t id) {
   return (struct sd_peer *)sd_table_find(&endpoint->peers, (uint32_t)id);
 }
 
-/* FNV-1a. */
+/* Hashes host and port (FNV-1a). */
 static uint32_t sd_destination_hash(const char *host, int port) {
   uint32_t hash = 2166136261u ^ (uint32_t)port;
   for (; *host; host++)
@@ -2253,7 +2268,7 @@ static void sd_peers_add_last(struct sd_peers *list, struct sd_peer *peer) {
   list->last = peer;
 }
 
-/* Puts a peer into this list, or into none. */
+/* Moves a peer to the head of a list, or to none. */
 static void sd_peer_move(struct sd_endpoint *endpoint, struct sd_peer *peer,
                          struct sd_peers *list) {
   if (peer->list)
@@ -2267,8 +2282,8 @@ static void sd_peer_move(struct sd_endpoint *endpoint, struct sd_peer *peer,
   peer->list = list;
 }
 
-/* Makes sure that there is memory for one more peer. Nothing is read from the
- * socket without it, so that no piece of a message goes unaccounted for. */
+/* Provides memory for one more peer. Nothing is read from the socket without
+ * it, so that every piece of a message has a peer. */
 static bool sd_peers_reserve(struct sd_endpoint *endpoint) {
   struct sd_peer *peer;
   if (endpoint->spare.first)
@@ -2281,9 +2296,10 @@ static bool sd_peers_reserve(struct sd_endpoint *endpoint) {
   return true;
 }
 
-/* A peer with this primary address, made of a spare one. Messages refer to its
- * host as a string that is made once. What send() calls by this name is never
- * one that is gone. NULL: there is no memory. */
+/* Makes a spare peer the one with this primary address. Messages refer to
+ * its host by the index of a string that is made once. send() never finds a
+ * peer by this name that has ended early. Returns NULL if there is no
+ * memory. */
 static struct sd_peer *sd_peer_new(struct sd_endpoint *endpoint,
                                    const union sd_addr *addr, bool gone) {
   napi_env env = endpoint->handle.addon->env;
@@ -2318,7 +2334,7 @@ static void sd_destination_remove(struct sd_endpoint *endpoint,
     endpoint->to = NULL;
 }
 
-/* Forgets the Error of a refused send. */
+/* Drops the Error of a refused send. */
 static void sd_peer_drop_refusal(struct sd_endpoint *endpoint,
                                  struct sd_peer *peer) {
   if (peer->refusal)
@@ -2326,7 +2342,7 @@ static void sd_peer_drop_refusal(struct sd_endpoint *endpoint,
   peer->refusal = NULL;
 }
 
-/* Takes what belongs to its association from a peer. */
+/* Resets the part of a peer that belongs to its association. */
 static void sd_peer_detach(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   struct sd_destination *to;
   while ((to = peer->own.next)) {
@@ -2357,8 +2373,8 @@ static void sd_peer_remove(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   sd_peer_move(endpoint, peer, &endpoint->spare);
 }
 
-/* The primary address of an association, which is the one that we first sent to
- * or that the peer first sent from. False: the association is gone. */
+/* Finds the primary address of an association: the first one sent to, or the
+ * first that the peer sent from. Returns false if there is no association. */
 static bool sd_peer_address(const struct sd_endpoint *endpoint, sctp_assoc_t id,
                             union sd_addr *addr) {
   struct sctp_status status = {.sstat_assoc_id = id};
@@ -2371,10 +2387,11 @@ static bool sd_peer_address(const struct sd_endpoint *endpoint, sctp_assoc_t id,
   return true;
 }
 
-/* Whichever of its addresses packets come from, a peer is called by its primary
- * one. `from` serves where the association is gone already; there the kernel
- * leaves the value of another field in its scope id, so the scope of our own
- * address is taken. NULL: there is no memory. */
+/* Returns the peer of an association, named by its primary address whichever
+ * of its addresses packets come from. `from` is used if the association has
+ * ended already; its scope id is then the value of another field of the
+ * kernel's, so the scope of the local address is taken. Returns NULL if
+ * there is no memory. */
 static struct sd_peer *sd_peer_get(struct sd_endpoint *endpoint,
                                    sctp_assoc_t id, const union sd_addr *from) {
   struct sd_peer *peer = sd_peer_find(endpoint, id);
@@ -2382,14 +2399,14 @@ static struct sd_peer *sd_peer_get(struct sd_endpoint *endpoint,
   char host[SD_HOST_MAX];
   union sd_addr addr = *from;
   bool gone;
-  if (peer || id == 0) /* which the kernel gives to no association */
+  if (peer || id == 0) /* 0 is no association's */
     return peer;
   gone = !sd_peer_address(endpoint, id, &addr);
   if (gone && addr.sa.sa_family == AF_INET6)
     addr.v6.sin6_scope_id = endpoint->handle.local.v6.sin6_scope_id;
   sd_addr_unmap(&addr);
   sd_addr_format(&addr, host);
-  /* One that we have sent to, when there was no association. */
+  /* A peer that has been sent to before there was an association. */
   to = sd_destination_find(endpoint, host, sd_addr_port(&addr));
   peer =
       to && to->peer->id == 0 && !(gone && to->peer->list == &endpoint->ended)
@@ -2397,15 +2414,15 @@ static struct sd_peer *sd_peer_get(struct sd_endpoint *endpoint,
           : sd_peer_new(endpoint, &addr, gone);
   if (!peer)
     return NULL;
-  if (peer->list == &endpoint->ended) /* it has come back by itself */
+  if (peer->list == &endpoint->ended) /* the peer has come back by itself */
     sd_peer_move(endpoint, peer, NULL);
   peer->id = id;
   sd_table_add(&endpoint->peers, &peer->node, (uint32_t)id);
   return peer;
 }
 
-/* Of which peer a notification is. The kernel gives no id where the association
- * has not come up, but always its primary address. */
+/* Returns the peer of a notification. The kernel gives no id if the
+ * association has not come up, but always its primary address. */
 static struct sd_peer *sd_peer_of(const struct sd_endpoint *endpoint,
                                   sctp_assoc_t id, const union sd_addr *from) {
   struct sd_peer *peer = id ? sd_peer_find(endpoint, id) : NULL;
@@ -2452,18 +2469,18 @@ static void sd_peers_free(struct sd_endpoint *endpoint) {
 /* Bytes of a chunk on the smallest path. */
 #define SD_FRAGMENT_MIN 512
 
-/* The kernel has one send buffer for all peers of a socket, and keeps in it
- * what has not been acknowledged: a peer that does not answer would fill it,
- * and then no other could be sent to. So a peer may hold half as much of it as
- * is left free for the others: a third where it is the only one, and however
- * many hold what they may, something is left. What each holds is counted here,
- * at the most, and looked up when it becomes much. */
+/* Linux has one send buffer for all peers of a one-to-many socket and keeps
+ * outstanding data in it: a peer that does not answer would fill it, and no
+ * other could be sent to. So a peer may use half as much of it as is left
+ * free for the others: a third if it is the only one, and something is left
+ * however many use up their quota. The use of each peer is counted as an
+ * upper bound, and read from the kernel when it becomes much. */
 
 static long sd_peer_message_charge(const struct sd_peer *peer, size_t size) {
   return sd_charge(size, (size_t)peer->fragment);
 }
 
-/* The peer has been sent a message. */
+/* Adds the charge of a message that has been sent to the peer. */
 static void sd_peer_charge(struct sd_endpoint *endpoint, struct sd_peer *peer,
                            size_t size, long charge) {
   uint32_t chunks = 1 + (uint32_t)((size - 1) / (size_t)peer->fragment);
@@ -2479,7 +2496,7 @@ static void sd_peer_charge(struct sd_endpoint *endpoint, struct sd_peer *peer,
   endpoint->sndbuf.left -= charge;
 }
 
-/* The peer holds no more than so many chunks. */
+/* Lowers the outstanding data of the peer to this number of chunks. */
 static void sd_peer_set_outstanding(struct sd_peer *peer, uint32_t chunks) {
   if (chunks >= peer->chunks)
     return;
@@ -2490,10 +2507,10 @@ static void sd_peer_set_outstanding(struct sd_peer *peer, uint32_t chunks) {
     peer->each = 0;
 }
 
-/* Asks the kernel how much the peer holds: what has left and is not
- * acknowledged, and what has not left. Our own count of chunks may differ from
- * the kernel's, so it is corrected where that shows. The free part of the send
- * buffer has been asked for. */
+/* Reads the outstanding data of the peer from the kernel: chunks sent and
+ * not acknowledged, and chunks not sent. The count kept here may differ from
+ * the kernel's, so it is corrected by the free part of the send buffer,
+ * which has been read before. */
 static void sd_peer_refresh(struct sd_endpoint *endpoint,
                             struct sd_peer *peer) {
   int fd = endpoint->handle.fd;
@@ -2511,15 +2528,15 @@ static void sd_peer_refresh(struct sd_endpoint *endpoint,
   if (status.sstat_fragmentation_point > 0)
     peer->fragment = (int)status.sstat_fragmentation_point;
   sent = (uint32_t)(stats.sas_ouodchunks + stats.sas_oodchunks);
-  /* With nothing on its way, nothing is waiting either. */
+  /* With no chunk in flight, none waits to be sent either. */
   if ((int32_t)(peer->handed - sent) < 0 ||
       (status.sstat_state >= SCTP_ESTABLISHED && status.sstat_unackdata == 0))
     peer->handed = sent;
   sd_peer_set_outstanding(peer, status.sstat_unackdata + peer->handed - sent);
 }
 
-/* Looks how much room there is for the peer, which holds no more than all peers
- * together. */
+/* Reads the free part of the send buffer and the outstanding data of the
+ * peer, which is no more than that of all peers together. */
 static void sd_peer_refresh_sndbuf(struct sd_endpoint *endpoint,
                                    struct sd_peer *peer) {
   long taken;
@@ -2529,31 +2546,31 @@ static void sd_peer_refresh_sndbuf(struct sd_endpoint *endpoint,
     peer->bytes = taken;
 }
 
-/* Whether to refuse a send at once, since one before was refused and nothing
- * has been heard since. To look costs three system calls, which a caller that
- * ignores refusals would pay again and again. The timer looks anyway; a caller
- * that never lets it run has a look now and then. */
+/* Returns whether to refuse a send at once, since the one before was refused
+ * and nothing has changed. A read costs three system calls, which a caller
+ * that ignores refusals would pay again and again. The timer reads anyway;
+ * for a caller that never lets it run, every Nth refusal does. */
 static bool sd_still_refused(unsigned *refusals) {
   return ++*refusals % SD_REFUSALS != 0;
 }
 
-/* What a peer may hold. */
+/* Returns the quota of one peer in bytes. */
 static long sd_peer_limit(const struct sd_endpoint *endpoint) {
   return endpoint->own_buffers ? endpoint->sndbuf.size
                                : endpoint->sndbuf.left / 2;
 }
 
-/* Whether so much more fits, after what has been sent and another `ahead`. A
- * peer that holds little may be sent any message. */
+/* Returns whether this charge fits the quota, after the outstanding data and
+ * `ahead`. A peer with little outstanding data may be sent any message. */
 static bool sd_peer_fits(const struct sd_endpoint *endpoint,
                          const struct sd_peer *peer, long ahead, long charge) {
   long limit = sd_peer_limit(endpoint), holds = peer->bytes + ahead;
   return holds <= limit / 4 || holds + charge <= limit;
 }
 
-/* Whether the peer may be sent a message of `size` bytes, after another one
- * with the charge `ahead`; 0: none. Where the buffer is full, or the message
- * too long for it, the kernel will say so. */
+/* Returns whether the peer may be sent a message of `size` bytes, after
+ * another one with the charge `ahead`, or 0. If the buffer is full or the
+ * message too long for it, the kernel refuses it. */
 static bool sd_peer_admits(struct sd_endpoint *endpoint, struct sd_peer *peer,
                            long ahead, size_t size, long charge) {
   bool busy = peer->list == &endpoint->busy;
@@ -2570,14 +2587,14 @@ static bool sd_peer_admits(struct sd_endpoint *endpoint, struct sd_peer *peer,
          endpoint->sndbuf.left <= 0 || (long)size > endpoint->sndbuf.size;
 }
 
-/* Whether to have a message acknowledged at once, RFC 7053: another like it may
- * have to wait for that, for which the peer takes its time otherwise. */
+/* Returns whether to ask for an immediate SACK (RFC 7053): another message
+ * of this size may have to wait for it, and the peer would delay it. */
 static bool sd_peer_wants_sack(const struct sd_endpoint *endpoint,
                                const struct sd_peer *peer, long charge) {
   return peer->bytes + 2 * charge > sd_peer_limit(endpoint);
 }
 
-/* Starts to look when it has room again. */
+/* Marks a peer as busy. The timer refreshes it. */
 static void sd_peer_set_busy(struct sd_endpoint *endpoint, struct sd_peer *peer,
                              long charge) {
   peer->refused = charge;
@@ -2594,8 +2611,8 @@ static void sd_peer_set_busy(struct sd_endpoint *endpoint, struct sd_peer *peer,
  * a host that refuses answers much earlier. */
 #define SD_UNANSWERED_MS 20000
 
-/* The rest of a half-arrived message will never come. Without this, the next
- * message would look like its continuation. */
+/* Drops an unfinished message whose rest will never come. The next message
+ * would look like its continuation. */
 static void sd_endpoint_handle_message_aborted(struct sd_endpoint *endpoint,
                                                sctp_assoc_t id) {
   struct sd_peer *peer = sd_peer_find(endpoint, id);
@@ -2605,7 +2622,7 @@ static void sd_endpoint_handle_message_aborted(struct sd_endpoint *endpoint,
   peer->skipping = false;
 }
 
-/* Returns the function that the user has set, or NULL. */
+/* Returns the callback that the user has set, or NULL. */
 static napi_value sd_endpoint_callback(const struct sd_endpoint *endpoint,
                                        enum sd_callback which) {
   napi_env env = endpoint->handle.addon->env;
@@ -2620,8 +2637,8 @@ static napi_value sd_endpoint_callback(const struct sd_endpoint *endpoint,
              : NULL;
 }
 
-/* Calls it, if there is one, with the peer's address after `first`, which may
- * be NULL, and before `last`, which may be NULL, too. */
+/* Calls a callback, if it is set, with the peer's address between `first`
+ * and `last`, each of which may be NULL. */
 static bool sd_endpoint_emit_peer(struct sd_endpoint *endpoint,
                                   enum sd_callback which, napi_value first,
                                   const char *host, int port, napi_value last) {
@@ -2641,7 +2658,7 @@ static bool sd_endpoint_emit_peer(struct sd_endpoint *endpoint,
   return sd_upcall(&endpoint->handle, function, argc, argv);
 }
 
-/* onPeer(what, host, port, error or null). */
+/* Calls onPeer(what, host, port, error or null). */
 static bool sd_endpoint_emit_peer_state(struct sd_endpoint *endpoint,
                                         const char *what, const char *host,
                                         int port, napi_value error) {
@@ -2653,10 +2670,10 @@ static bool sd_endpoint_emit_peer_state(struct sd_endpoint *endpoint,
          sd_endpoint_emit_peer(endpoint, SD_ON_PEER, state, host, port, error);
 }
 
-/* Why an association has ended, where the peer did not shut it down. The kernel
- * says the same of a refusal and of a peer that does not answer, but long
- * before in one case; and of an ABORT without a cause the same as of a peer
- * whose paths have all failed, but of that it has told. */
+/* Returns the reason of an association's end, other than a shutdown. Linux
+ * reports refusal and timeout alike (SCTP_CANT_STR_ASSOC): the elapsed time
+ * tells them apart. It reports an ABORT without a cause like the failure of
+ * all paths, but only after the latter a path was unreachable. */
 static int sd_endpoint_end_error(const struct sd_peer *peer,
                                  const struct sctp_assoc_change *change) {
   if (change->sac_state == SCTP_COMM_LOST)
@@ -2666,8 +2683,8 @@ static int sd_endpoint_end_error(const struct sd_peer *peer,
                                                             : -ECONNREFUSED;
 }
 
-/* The association has ended. Its peer is kept for the next send() to it, which
- * may have to say why. */
+/* Keeps the peer of an association that has ended for the next send() to it,
+ * which may report the reason. */
 static void sd_peer_end(struct sd_endpoint *endpoint, struct sd_peer *peer,
                         int error) {
   sd_peer_detach(endpoint, peer);
@@ -2677,14 +2694,14 @@ static void sd_peer_end(struct sd_endpoint *endpoint, struct sd_peer *peer,
     sd_peer_remove(endpoint, endpoint->ended.last);
 }
 
-/* Whether send() has met a busy peer by this name. */
+/* Returns whether a send() to this name was refused since. */
 static bool sd_endpoint_is_busy(const struct sd_endpoint *endpoint,
                                 const char *host, int port) {
   struct sd_destination *to = sd_destination_find(endpoint, host, port);
   return to && to->peer->list == &endpoint->busy;
 }
 
-/* onPeer('down'), and onDrain where somebody waits for the peer. */
+/* Calls onPeer('down'), and onDrain if the peer was busy. */
 static bool sd_endpoint_emit_down(struct sd_endpoint *endpoint,
                                   struct sd_scope *scope, const char *host,
                                   int port, napi_value error, bool waits) {
@@ -2693,11 +2710,11 @@ static bool sd_endpoint_emit_down(struct sd_endpoint *endpoint,
     return go_on;
   if (!go_on && !sd_scope_reopen(&endpoint->handle, scope))
     return false;
-  return sd_endpoint_is_busy(endpoint, host, port) || /* anew, in onPeer */
+  return sd_endpoint_is_busy(endpoint, host, port) || /* again, in onPeer */
          sd_endpoint_emit_peer(endpoint, SD_ON_DRAIN, NULL, host, port, NULL);
 }
 
-/* SCTP_COMM_LOST, SCTP_CANT_STR_ASSOC or SCTP_SHUTDOWN_COMP. */
+/* Handles SCTP_COMM_LOST, SCTP_CANT_STR_ASSOC and SCTP_SHUTDOWN_COMP. */
 static bool sd_endpoint_handle_assoc_end(struct sd_endpoint *endpoint,
                                          struct sd_scope *scope,
                                          struct sd_peer *peer,
@@ -2742,7 +2759,7 @@ static bool sd_endpoint_handle_assoc_change(
   }
   switch (change->sac_state) {
   case SCTP_COMM_UP:
-    if (peer && peer->ended_early) /* when its data is read, it is made again */
+    if (peer && peer->ended_early) /* it is made again when its data is read */
       sd_peer_remove(endpoint, peer);
     return sd_endpoint_emit_peer_state(endpoint, "up", host, port, NULL);
   case SCTP_RESTART:
@@ -2759,7 +2776,7 @@ static bool sd_endpoint_handle_assoc_change(
   }
 }
 
-/* RFC 6458 section 6.1.2. */
+/* Handles SCTP_PEER_ADDR_CHANGE (RFC 6458 section 6.1.2). */
 static void
 sd_endpoint_handle_path_change(struct sd_endpoint *endpoint,
                                const struct sctp_paddr_change *change) {
@@ -2768,7 +2785,7 @@ sd_endpoint_handle_path_change(struct sd_endpoint *endpoint,
     peer->unreachable = change->spc_state == SCTP_ADDR_UNREACHABLE;
 }
 
-/* onUndelivered(data, host, port, sent). */
+/* Calls onUndelivered(data, host, port, sent). */
 static bool sd_endpoint_emit_undelivered(struct sd_endpoint *endpoint,
                                          const char *host, int port) {
   napi_env env = endpoint->handle.addon->env;
@@ -2785,9 +2802,9 @@ static bool sd_endpoint_emit_undelivered(struct sd_endpoint *endpoint,
   return false;
 }
 
-/* RFC 6458 section 6.1.11. The kernel gives a message back chunk by chunk, but
- * all of one message together; its flags are those of the DATA chunk, RFC 9260
- * section 3.3.1. */
+/* Handles SCTP_SEND_FAILED_EVENT (RFC 6458 section 6.1.11). Linux gives a
+ * message back chunk by chunk, but the chunks of one message together; the
+ * flags are those of the DATA chunk (RFC 9260 section 3.3.1). */
 static bool sd_endpoint_handle_send_failed(
     struct sd_endpoint *endpoint, const union sd_addr *from,
     const struct sctp_send_failed_event *failed, size_t size) {
@@ -2805,7 +2822,8 @@ static bool sd_endpoint_handle_send_failed(
   if (peer && peer->list == &endpoint->ended)
     peer->loss_unreported = !sd_endpoint_callback(endpoint, SD_ON_PEER) &&
                             !sd_endpoint_callback(endpoint, SD_ON_UNDELIVERED);
-  else if (peer && peer->id && !sent) /* not of an association before */
+  else if (peer && peer->id &&
+           !sent) /* the message is of the present association */
     peer->handed--;
   if (flags & first) {
     sd_partial_drop(&endpoint->returns, message);
@@ -2825,7 +2843,8 @@ static bool sd_endpoint_handle_send_failed(
                                 peer ? peer->own.port : sd_addr_port(from));
 }
 
-/* RFC 6458 section 6.1. `data` has the alignment of the slab. */
+/* Handles a notification (RFC 6458 section 6.1). `data` has the alignment of
+ * the slab. */
 static bool sd_endpoint_handle_notification(struct sd_endpoint *endpoint,
                                             struct sd_scope *scope,
                                             const union sd_addr *from,
@@ -2862,8 +2881,8 @@ static bool sd_endpoint_handle_notification(struct sd_endpoint *endpoint,
 /* Milliseconds that close() waits for acknowledgements. */
 #define SD_LINGER_MS 5000
 
-/* Whether all peers together have acknowledged everything: the kernel charges
- * every DATA chunk to the socket until then, also during a handshake. */
+/* Returns whether all peers have acknowledged everything: until then the
+ * kernel charges each DATA chunk to the socket, also during a handshake. */
 static bool sd_endpoint_linger_done(struct sd_endpoint *endpoint) {
   uint32_t memory[SK_MEMINFO_VARS] = {0};
   socklen_t length = sizeof memory;
@@ -2872,11 +2891,11 @@ static bool sd_endpoint_linger_done(struct sd_endpoint *endpoint) {
          memory[SK_MEMINFO_WMEM_QUEUED] == 0;
 }
 
-/* True: the receive queue is empty. */
+/* Discards received messages. Returns true if the receive queue is empty. */
 static bool sd_endpoint_discard(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
   ssize_t n = sd_sys_discard(handle->fd, handle->addon->scratch);
-  /* poll() would report again and again what cannot be read. */
+  /* poll() would report the unreadable queue again and again. */
   if (n < 0 && n != -EAGAIN)
     sd_handle_arm(handle, 0);
   return n == -EAGAIN;
@@ -2887,9 +2906,9 @@ static void sd_endpoint_linger_step(struct sd_endpoint *endpoint) {
     sd_handle_close(&endpoint->handle);
 }
 
-/* Starts the flush of a closed endpoint. The kernel goes on sending after
- * close(fd), but not to a peer whose handshake is not finished. SENDER_DRY (RFC
- * 6458 section 6.1.9) wakes us when a peer has everything. */
+/* Lets a closed endpoint linger. Linux goes on sending after close(fd), but
+ * not to a peer whose handshake is not finished. SENDER_DRY (RFC 6458
+ * section 6.1.9) reports that a peer has everything. */
 static void sd_endpoint_linger(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
   sd_sys_event(handle->fd, SCTP_SENDER_DRY_EVENT, true);
@@ -2902,9 +2921,9 @@ static void sd_endpoint_linger(struct sd_endpoint *endpoint) {
   sd_handle_start_timer(handle, SD_LINGER_MS);
 }
 
-/* What close() does. Inside onRecv the drain still uses its peer, so there the
- * flush starts when the drain has ended; but new peers are refused, and the
- * port can be bound again, from now on. */
+/* Closes an endpoint for JavaScript. Inside onRecv the receive loop still
+ * uses its peer, so there the endpoint lingers from the end of the loop on.
+ * New peers are refused, and the port can be bound again, at once. */
 static void sd_endpoint_close(struct sd_endpoint *endpoint) {
   endpoint->handle.state = SD_LINGERING;
   sd_sys_listen(endpoint->handle.fd, 0);
@@ -2915,9 +2934,9 @@ static void sd_endpoint_close(struct sd_endpoint *endpoint) {
 
 /* --- 5.5 Receive ---------------------------------------------------------- */
 
-/* Errors come after the messages before them. `peer` may be NULL, where the
- * error is of no message. From here on, a result of false ends the drain. What
- * is left then, polling reports. */
+/* Delivers an error string, after the messages before it. `peer` is NULL if
+ * the error belongs to no message. Here and below, a result of false ends
+ * the receive loop; poll() then reports the rest of the queue. */
 static bool sd_endpoint_deliver_error(struct sd_endpoint *endpoint,
                                       struct sd_scope *scope,
                                       const struct sd_peer *peer, int error) {
@@ -2943,8 +2962,8 @@ static bool sd_endpoint_deliver_error(struct sd_endpoint *endpoint,
          on_recv && sd_upcall(handle, on_recv, 1, &string);
 }
 
-/* Returns the peer that holds most memory for a half-arrived message, if that
- * is more than `peer` holds, or NULL. */
+/* Returns the peer with the largest unfinished message, if it is larger than
+ * that of `peer`, or NULL. */
 static struct sd_peer *
 sd_endpoint_largest_partial(const struct sd_endpoint *endpoint,
                             struct sd_peer *peer) {
@@ -2959,11 +2978,11 @@ sd_endpoint_largest_partial(const struct sd_endpoint *endpoint,
   return largest == peer ? NULL : largest;
 }
 
-/* Appends a piece to the message of a peer. If the memory for all peers is used
- * up, those lose their message that hold most of it, so that a few which never
- * finish theirs cannot keep the others from theirs. What onRecv throws then
- * does not end the drain, since this message goes on. Returns 0 or an error,
- * and in `go_on` whether the handle can still be used. */
+/* Appends a piece to the message of a peer. If the memory for all peers is
+ * used up, the peers with the largest unfinished messages lose theirs, so
+ * that a few which never finish cannot keep the others from it. An exception
+ * of onRecv does not end the loop then, since this message goes on. Returns
+ * 0 or an error, and in `go_on` whether the handle is still usable. */
 static int sd_peer_append(struct sd_endpoint *endpoint, struct sd_scope *scope,
                           struct sd_peer *peer, const char *data, size_t size,
                           bool *go_on) {
@@ -2985,8 +3004,8 @@ static int sd_peer_append(struct sd_endpoint *endpoint, struct sd_scope *scope,
   return error;
 }
 
-/* A message that is in pieces, or too long. The pieces of different peers may
- * come interleaved, those of one peer do not. */
+/* Handles a piece of a message, or a message that is too long. The pieces of
+ * different peers may be interleaved; those of one peer are not. */
 static bool sd_endpoint_handle_piece(struct sd_endpoint *endpoint,
                                      struct sd_scope *scope,
                                      struct sd_peer *peer, const char *data,
@@ -3008,7 +3027,7 @@ static bool sd_endpoint_handle_piece(struct sd_endpoint *endpoint,
   return go_on;
 }
 
-/* Takes data that has just been received. */
+/* Handles a received message or piece. */
 static bool sd_endpoint_handle_data(struct sd_endpoint *endpoint,
                                     struct sd_scope *scope,
                                     const struct sd_received *received,
@@ -3054,8 +3073,7 @@ static bool sd_endpoint_handle_received(struct sd_endpoint *endpoint,
   return false;
 }
 
-/* Takes what has arrived, up to the budget; what is left, the poll handle
- * reports again at once. */
+/* Receives up to the budget; poll() reports the rest at once. */
 static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
   struct sd_received received;
@@ -3086,7 +3104,7 @@ static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
 /* Lifetime of a message in milliseconds (RFC 6458 section 5.3.7). */
 #define SD_TTL_MS 30000
 
-/* The association that has this address, or 0. */
+/* Returns the association with this address, or 0. */
 static sctp_assoc_t sd_endpoint_assoc_of(const struct sd_endpoint *endpoint,
                                          const union sd_addr *addr) {
   struct sctp_paddrinfo path = {0};
@@ -3097,7 +3115,8 @@ static sctp_assoc_t sd_endpoint_assoc_of(const struct sd_endpoint *endpoint,
   return path.spinfo_assoc_id;
 }
 
-/* Which peer has this address; a new one, perhaps. NULL: there is no memory. */
+/* Returns the peer with this address, which may be a new one. Returns NULL
+ * if there is no memory. */
 static struct sd_peer *sd_peer_at(struct sd_endpoint *endpoint,
                                   const union sd_addr *addr) {
   struct sd_destination *to;
@@ -3110,13 +3129,14 @@ static struct sd_peer *sd_peer_at(struct sd_endpoint *endpoint,
   id = sd_endpoint_assoc_of(endpoint, addr);
   if (to && !id)
     return to->peer;
-  if (to) /* it has come back by another address */
+  if (to) /* the peer has come back by another address */
     sd_peer_remove(endpoint, to->peer);
   return id ? sd_peer_get(endpoint, id, addr)
             : sd_peer_new(endpoint, addr, false);
 }
 
-/* What send() calls a peer for the first time. NULL: there is no memory. */
+/* Makes the destination for a name that send() uses for the first time.
+ * Returns NULL if there is no memory. */
 static struct sd_destination *sd_destination_new(struct sd_endpoint *endpoint,
                                                  const char *host,
                                                  const union sd_addr *addr) {
@@ -3137,7 +3157,7 @@ static struct sd_destination *sd_destination_new(struct sd_endpoint *endpoint,
   return to;
 }
 
-/* NULL: an exception. */
+/* Reads host and port of send(). Returns NULL after an exception. */
 static struct sd_destination *sd_arg_destination(napi_env env,
                                                  struct sd_endpoint *endpoint,
                                                  napi_value host,
@@ -3153,7 +3173,7 @@ static struct sd_destination *sd_arg_destination(napi_env env,
   if (!to || !sd_destination_is(to, name, (int)number))
     to = sd_destination_find(endpoint, name, (int)number);
   if (to && to->peer->list == &endpoint->ended)
-    to = NULL; /* it may have come back by another address */
+    to = NULL; /* the peer may have come back by another address */
   if (to && to->lasting)
     return endpoint->to = to;
   if (!sd_arg_address(env, "send", "host", name, (int)number, &addr))
@@ -3176,7 +3196,7 @@ static struct sd_destination *sd_arg_destination(napi_env env,
   return endpoint->to = to;
 }
 
-/* No errno: the peer holds too much of the buffer. */
+/* A result beside the errnos: the quota of the peer is used up. */
 #define SD_PEER_BUSY (-100000)
 
 static ssize_t sd_endpoint_send(struct sd_endpoint *endpoint,
@@ -3200,8 +3220,8 @@ static ssize_t sd_endpoint_send(struct sd_endpoint *endpoint,
   return n;
 }
 
-/* Hands over messages until one is refused, bundled (see sd_sndbuf). Returns
- * how many were accepted, or why the first was not. */
+/* Sends messages, bundled (see sd_sndbuf), until one is refused. Returns the
+ * number of accepted ones, or the error of the first. */
 static ssize_t sd_endpoint_send_batch(struct sd_endpoint *endpoint,
                                       const struct sd_destination *to,
                                       const struct iovec *messages,
@@ -3219,7 +3239,7 @@ static ssize_t sd_endpoint_send_batch(struct sd_endpoint *endpoint,
     next_charge = sd_peer_message_charge(peer, next);
     admitted =
         next > 0 && sd_peer_admits(endpoint, peer, charge, next, next_charge);
-    /* Twice, since the path may have smaller packets by now. */
+    /* Charged twice, since the path may have smaller packets by now. */
     more = admitted && sd_sndbuf_fits(&endpoint->sndbuf, 2 * charge, next);
     n = sd_endpoint_send(endpoint, to, &messages[i], charge, more);
     if (n < 0) {
@@ -3229,13 +3249,13 @@ static ssize_t sd_endpoint_send_batch(struct sd_endpoint *endpoint,
     if (next > 0 && !admitted)
       n = SD_PEER_BUSY;
   }
-  /* Any other error of a later message is for the call that onDrain makes. */
+  /* The call after onDrain meets any other error of a later message. */
   if (n == SD_PEER_BUSY || (i > 0 && n < 0 && n != -EAGAIN))
     sd_peer_set_busy(endpoint, peer, next_charge);
   return i > 0 || n >= 0 ? (ssize_t)i : n;
 }
 
-/* What became of the association before, if that has not been said. */
+/* Reports the end of the association before, once. Returns its error or 0. */
 static int sd_peer_report_loss(struct sd_endpoint *endpoint,
                                struct sd_peer *peer) {
   bool owed = peer->loss_unreported;
@@ -3246,8 +3266,7 @@ static int sd_peer_report_loss(struct sd_endpoint *endpoint,
   return owed ? peer->error : 0;
 }
 
-/* Makes the Error of a send that was refused for now. Returns NULL if there is
- * no memory. */
+/* Makes the Error of a refused send. Returns NULL if there is no memory. */
 static napi_value sd_refusal(napi_env env, const struct sd_destination *to,
                              ssize_t code) {
   static const char busy[] = "ERR_SCTP_PEER_BUSY";
@@ -3266,8 +3285,9 @@ static napi_value sd_refusal(napi_env env, const struct sd_destination *to,
              : NULL;
 }
 
-/* Returns it to throwing(). Until the peer has been sent a message again, that
- * is the same Error: to make one, with its stack, costs more than a message. */
+/* Returns the Error of a refused send for makeSend() to throw. It is the
+ * same until the peer has been sent a message again: a new one, with its
+ * stack, costs more than a message. */
 static napi_value sd_get_refusal(napi_env env, const struct sd_destination *to,
                                  ssize_t code) {
   struct sd_peer *peer = to->peer;
@@ -3291,7 +3311,7 @@ static napi_value sd_get_refusal(napi_env env, const struct sd_destination *to,
   return error;
 }
 
-/* Sends, and makes of the result what JavaScript gets. */
+/* Makes the JavaScript result of a send. */
 static napi_value sd_endpoint_send_result(struct sd_endpoint *endpoint,
                                           napi_env env,
                                           struct sd_destination *to,
@@ -3311,7 +3331,7 @@ static napi_value sd_endpoint_send_result(struct sd_endpoint *endpoint,
   else if (n < 0)
     sd_throw_system(env, "send", (int)n, to->host, to->port);
   if (peer->id == 0 && peer->handed == 0 && !peer->list)
-    sd_peer_remove(endpoint, peer); /* nothing was begun */
+    sd_peer_remove(endpoint, peer); /* no association was begun */
   if (n < 0)
     return result;
   SD_CHECK(env, napi_create_int64(env, batch ? n : (int64_t)messages->iov_len,
@@ -3319,7 +3339,7 @@ static napi_value sd_endpoint_send_result(struct sd_endpoint *endpoint,
   return result;
 }
 
-/* Tells which of the busy peers have room again. */
+/* Calls onDrain for the peers that are busy no more. */
 static void sd_endpoint_emit_ready(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
   struct sd_scope scope;
@@ -3333,9 +3353,8 @@ static void sd_endpoint_emit_ready(struct sd_endpoint *endpoint) {
   sd_scope_close(handle, &scope);
 }
 
-/* Asks which of the busy peers have room again: of SD_REFRESH_PEERS of them,
- * those first that were refused last. The others have their turn the next time.
- */
+/* Refreshes SD_REFRESH_PEERS busy peers, those first that were refused last.
+ * The others have their turn the next time. */
 static void sd_endpoint_refresh_busy(struct sd_endpoint *endpoint) {
   struct sd_peer *peer, *last = endpoint->busy.last;
   int i;
@@ -3354,7 +3373,7 @@ static void sd_endpoint_refresh_busy(struct sd_endpoint *endpoint) {
   }
 }
 
-/* Looks at the busy peers, and when to do that again. */
+/* Refreshes busy peers and starts the timer for the next time. */
 static void sd_endpoint_schedule_refresh(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
   sd_endpoint_refresh_busy(endpoint);
@@ -3446,7 +3465,8 @@ static napi_value sd_js_endpoint_send(napi_env env, napi_callback_info info) {
             : NULL;
 }
 
-/* NULL: an exception. To be freed. */
+/* Reads the Buffers of sendBatch() into iovecs, which the caller frees. Returns
+ * NULL after an exception. */
 static struct iovec *sd_arg_messages(napi_env env, napi_value array,
                                      uint32_t *count) {
   struct iovec *messages;
@@ -3488,7 +3508,7 @@ static napi_value sd_js_endpoint_send_batch(napi_env env,
   return result;
 }
 
-/* A closed endpoint calls none of them, and keeps none. */
+/* Sets a callback. A closed endpoint keeps none. */
 static napi_value sd_js_endpoint_get_callback(napi_env env,
                                               napi_callback_info info,
                                               enum sd_callback which) {
@@ -3557,22 +3577,23 @@ static napi_value sd_js_endpoint_close(napi_env env, napi_callback_info info) {
 #define SD_INIT_ATTEMPTS 8
 #define SD_INIT_MAX_MS 5000
 
-/* RFC 6458 sections 8.1 and 8.2. */
+/* Sets the options of an endpoint (RFC 6458 sections 8.1 and 8.2). */
 static int sd_endpoint_options(int fd, int family) {
   static const int on = 1, off = 0;
   static const struct sctp_rtoinfo rto = {
       .srto_initial = 250, .srto_min = 200, .srto_max = 5000};
-  /* Bounds the waits between INITs, which the RTO's maximum does not: without
-   * it, a host that is down is given up after 128 s, with it after 29 s. */
+  /* sinit_max_init_timeo bounds the waits between INITs, which the maximum
+   * of the RTO does not: without it, a host that is down is given up after
+   * 128 s, with it after 29 s. */
   static const struct sctp_initmsg init = {
       .sinit_max_instreams = SD_IN_STREAMS,
       .sinit_max_attempts = SD_INIT_ATTEMPTS,
       .sinit_max_init_timeo = SD_INIT_MAX_MS};
-  /* The time to live. Here, and not as a PR-SCTP policy, it also suits what is
-   * sent before the handshake with a new peer ends. */
+  /* The TTL. As a default and not as a PR-SCTP policy, it also suits
+   * messages that are sent before the handshake with a new peer ends. */
   static const struct sctp_sndrcvinfo send_param = {
       .sinfo_flags = SCTP_UNORDERED, .sinfo_timetolive = SD_TTL_MS};
-  /* At level 0, one peer's half-arrived message holds back all others. */
+  /* At level 0, an unfinished message of one peer holds back all others. */
   static const int interleave = 1;
   static const struct sd_option options[] = {
       {IPPROTO_SCTP, SCTP_NODELAY, &on, sizeof on},
@@ -3594,8 +3615,8 @@ static int sd_endpoint_options(int fd, int family) {
   return error;
 }
 
-/* Makes, binds and listens. Returns the descriptor, or -errno and in `syscall`
- * what failed. */
+/* Makes a socket that is bound and listens. Returns the descriptor, or
+ * -errno and in `syscall` the call that failed. */
 static int sd_endpoint_socket(union sd_addr *addr, const char **syscall) {
   int fd, error;
   *syscall = "socket";
@@ -3622,8 +3643,8 @@ static int sd_endpoint_socket(union sd_addr *addr, const char **syscall) {
   return error;
 }
 
-/* Makes what a drain calls and the arrays of strings and callbacks, and has the
- * endpoint's object keep them. */
+/* Makes the function for each message and the arrays of strings and
+ * callbacks, and stores them in the endpoint's object. */
 static bool sd_endpoint_make_on_message(struct sd_endpoint *endpoint,
                                         napi_value object, napi_value on_recv) {
   struct sd_addon *addon = endpoint->handle.addon;
@@ -3650,8 +3671,8 @@ static napi_value sd_endpoint_object(struct sd_endpoint *endpoint,
   return NULL;
 }
 
-/* Whether sysctl net.sctp.sndbuf_policy gives each association of a new socket
- * a send buffer of its own. */
+/* Returns whether sysctl net.sctp.sndbuf_policy gives each association of a
+ * new socket a send buffer of its own. */
 static bool sd_sys_own_buffers(void) {
   char policy = '0';
   int fd = open("/proc/sys/net/sctp/sndbuf_policy", O_RDONLY | O_CLOEXEC);
@@ -3663,7 +3684,8 @@ static bool sd_sys_own_buffers(void) {
   return policy != '0';
 }
 
-/* Takes over `fd`. NULL: no memory. */
+/* Makes an endpoint that takes over `fd`. Returns NULL, with `fd` closed, if
+ * there is no memory. */
 static struct sd_endpoint *sd_endpoint_new(struct sd_addon *addon, int fd) {
   struct sd_endpoint *endpoint = calloc(1, sizeof *endpoint);
   if (!endpoint || !sd_table_init(&endpoint->peers) ||
@@ -3672,7 +3694,7 @@ static struct sd_endpoint *sd_endpoint_new(struct sd_addon *addon, int fd) {
   } else if (sd_handle_init(&endpoint->handle, &sd_endpoint_kind, addon, fd) ==
              0) {
     endpoint->sndbuf.fd = fd;
-    endpoint->returns.max = 2 * SD_BUFFER; /* what a message can have */
+    endpoint->returns.max = 2 * SD_BUFFER; /* the longest message */
     endpoint->own_buffers = sd_sys_own_buffers();
     sd_sndbuf_refresh(&endpoint->sndbuf);
     return endpoint;
@@ -3803,7 +3825,7 @@ static const struct {
     {"batchMax", offsetof(struct sd_settings, batch_max)},
 };
 
-/* An object of numbers, of which each may be missing. */
+/* Reads an object of numbers, each of which may be missing. */
 static bool sd_arg_settings(napi_env env, napi_value object,
                             struct sd_settings *settings) {
   size_t i;
@@ -3828,7 +3850,8 @@ static bool sd_arg_settings(napi_env env, napi_value object,
   return true;
 }
 
-/* `flags` 0: nothing changes. An interval of 0: that stays as it is. */
+/* Sets heartbeats. With `flags` 0 nothing changes; with an interval of 0 the
+ * interval does not. */
 static int sd_set_heartbeat(int fd, uint32_t flags, uint32_t interval) {
   struct sctp_paddrparams params = {.spp_flags = flags,
                                     .spp_hbinterval = interval};
@@ -3836,8 +3859,8 @@ static int sd_set_heartbeat(int fd, uint32_t flags, uint32_t interval) {
                            sizeof params);
 }
 
-/* RFC 6458 sections 8.1 and 6.2.2. Where a field is 0, the kernel keeps its
- * value. */
+/* Applies settings (RFC 6458 sections 8.1 and 6.2.2). The kernel keeps its
+ * value where a field is 0. */
 static int sd_settings_apply(int fd, int family, const struct sd_settings *s) {
   const int no_delay = s->no_delay != 0, v6_only = s->v6_only != 0;
   const struct sctp_initmsg init = {
@@ -3875,8 +3898,8 @@ static int sd_settings_apply(int fd, int family, const struct sd_settings *s) {
   return error;
 }
 
-/* What is rare enough to be always on. The accepted sockets inherit it, so that
- * they miss nothing. */
+/* Subscribes to the notifications that are rare enough to be always on.
+ * Accepted sockets inherit this, so that they miss none. */
 static int sd_subscribe(int fd) {
   static const int types[] = {
       SCTP_ASSOC_CHANGE,           SCTP_PEER_ADDR_CHANGE,
@@ -3889,7 +3912,7 @@ static int sd_subscribe(int fd) {
   int error = 0;
   for (i = 0; i < sizeof types / sizeof *types && error == 0; i++) {
     error = sd_sys_event(fd, types[i], true);
-    if (error == -EINVAL) /* an older kernel does not know them all */
+    if (error == -EINVAL) /* an older kernel lacks some */
       error = 0;
   }
   return error;
@@ -3920,7 +3943,7 @@ static int sd_stream_socket(int family, const struct sd_settings *settings,
   return error;
 }
 
-/* Throws what a failed call on a socket with these addresses is in Node. */
+/* Throws the Error of a failed call on a socket with these addresses. */
 static void sd_throw_addrs(napi_env env, const char *syscall, int error,
                            const struct sd_addrs *addrs) {
   union sd_addr addr;
@@ -3943,8 +3966,8 @@ static bool sd_addr_same(const union sd_addr *a, const union sd_addr *b) {
              : IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr);
 }
 
-/* Gives a link-local address of this host its interface, which Linux leaves out
- * of what a socket is bound to. */
+/* Gives a link-local address of this host its interface, which Linux omits
+ * from the addresses of a socket. */
 static void sd_addr_find_scope(union sd_addr *addr) {
   struct ifaddrs *list = NULL, *entry;
   if (addr->sa.sa_family != AF_INET6 || addr->v6.sin6_scope_id != 0 ||
@@ -3959,8 +3982,8 @@ static void sd_addr_find_scope(union sd_addr *addr) {
   freeifaddrs(list);
 }
 
-/* An array of { address, family, port }, with `first` in front if it is among
- * them. NULL: an exception. */
+/* Makes an array of { address, family, port }, with `first` in front if it
+ * is among them. Returns NULL after an exception. */
 static napi_value sd_addrs_array(napi_env env, const char *packed, int count,
                                  const union sd_addr *first) {
   size_t offset = 0;
@@ -3988,7 +4011,8 @@ static napi_value sd_addrs_array(napi_env env, const char *packed, int count,
   return array;
 }
 
-/* The local addresses of an association or, with id 0, of a listener. */
+/* Makes the array of the local addresses of an association or, with id 0, of
+ * a listener. */
 static napi_value sd_local_addresses(napi_env env, int fd, sctp_assoc_t id,
                                      const union sd_addr *first) {
   struct sockaddr *packed = NULL;
@@ -4001,7 +4025,8 @@ static napi_value sd_local_addresses(napi_env env, int fd, sctp_assoc_t id,
 }
 /* --- 6.2 Receive ---------------------------------------------------------- */
 
-/* Takes over `fd`. NULL: no memory. */
+/* Makes a socket handle that takes over `fd`. Returns NULL, with `fd` closed,
+ * if there is no memory. */
 static struct sd_socket *sd_socket_new(const struct sd_kind *kind,
                                        struct sd_addon *addon, int fd,
                                        size_t max_message, size_t batch_max) {
@@ -4019,10 +4044,11 @@ static struct sd_socket *sd_socket_new(const struct sd_kind *kind,
   return socket;
 }
 
-/* From here on, a result of false ends the drain. What is left then, polling
- * reports. */
+/* Here and below, a result of false ends the receive loop; poll() then
+ * reports the rest of the queue. */
 
-/* Tells JavaScript that nothing more will come and why; 0: a shutdown. */
+/* Emits 'end': no more messages will come. An `error` of 0 stands for a
+ * shutdown. */
 static bool sd_socket_end(struct sd_socket *socket, int error) {
   struct sd_handle *handle = &socket->handle;
   napi_env env = handle->addon->env;
@@ -4070,8 +4096,8 @@ sd_socket_handle_assoc_change(struct sd_socket *socket,
   }
 }
 
-/* Makes the handle that takes over the association of a peer that has begun
- * anew, where this is the server's side. Returns its object, or NULL. */
+/* Makes the handle that takes over the association after a restart of the
+ * peer, on the server's side. Returns its object, or NULL. */
 static napi_value sd_socket_successor(struct sd_socket *socket) {
   struct sd_handle *handle = &socket->handle;
   struct sd_socket *successor = NULL;
@@ -4087,7 +4113,7 @@ static napi_value sd_socket_successor(struct sd_socket *socket) {
   object = sd_handle_object(&successor->handle);
   if (!object)
     sd_report_exception(handle->addon, napi_generic_failure);
-  /* A hook may have closed either. */
+  /* An async_hooks hook may have closed either handle. */
   if (object && sd_handle_usable(handle) &&
       sd_handle_usable(&successor->handle))
     return object;
@@ -4095,9 +4121,9 @@ static napi_value sd_socket_successor(struct sd_socket *socket) {
   return NULL;
 }
 
-/* The peer has begun anew, on the association that is there. Its old messages
+/* Handles a restart of the peer (RFC 9260 section 5.2). The old messages
  * have been read, so the old handle has ended. Its successor is made before
- * anyone is told, so that nothing that a listener does can prevent it. */
+ * any listener is called, so that no listener can prevent it. */
 static bool sd_socket_handle_restart(struct sd_socket *socket,
                                      struct sd_scope *scope, napi_value raw) {
   struct sd_handle *handle = &socket->handle;
@@ -4110,7 +4136,8 @@ static bool sd_socket_handle_restart(struct sd_socket *socket,
   return sd_socket_end(socket, -ECONNRESET);
 }
 
-/* RFC 6458 section 6.1. `data` has the alignment of the slab. */
+/* Handles a notification (RFC 6458 section 6.1). `data` has the alignment of
+ * the slab. */
 static bool sd_socket_handle_notification(struct sd_socket *socket,
                                           struct sd_scope *scope,
                                           const char *data, size_t size) {
@@ -4129,7 +4156,8 @@ static bool sd_socket_handle_notification(struct sd_socket *socket,
   }
   if (change == SCTP_COMM_UP && !socket->up) {
     socket->up = true;
-    /* JavaScript may take the slab away. */
+    /* The notification is used before JavaScript, which may take the slab
+     * away. */
     memmove(handle->addon->spill, data, size);
     data = handle->addon->spill;
     if (!sd_emit(handle, "connect", 0, NULL) && !sd_scope_reopen(handle, scope))
@@ -4145,7 +4173,7 @@ static bool sd_socket_handle_notification(struct sd_socket *socket,
   return sd_emit(handle, "notification", 1, &raw);
 }
 
-/* Takes data that has just been received. */
+/* Handles a received message or piece. */
 static bool sd_socket_handle_data(struct sd_socket *socket,
                                   struct sd_scope *scope,
                                   const struct sd_received *received,
@@ -4172,8 +4200,9 @@ static bool sd_socket_handle_data(struct sd_socket *socket,
          sd_batch_deliver(handle, scope);
 }
 
-/* recvmsg() gave no message. An ended association gives its error once, to
- * whichever call comes first, and after its own shutdown nothing at all. */
+/* Handles a recvmsg() without a message. Linux reports the error of an ended
+ * association once, to whichever call comes first, and after a shutdown of
+ * its own nothing at all. */
 static bool sd_socket_handle_empty(struct sd_socket *socket, int result) {
   if (result == -EAGAIN && !socket->over && !socket->error)
     return false;
@@ -4189,8 +4218,9 @@ static bool sd_socket_handle_empty(struct sd_socket *socket, int result) {
   return sd_socket_end(socket, result);
 }
 
-/* Whether poll() may be silent although there is something to read: it reports
- * an error once, and what follows the association's end not at all. */
+/* Returns whether poll() may be silent although there is something to read:
+ * it reports an error once, and never the queue of an association that has
+ * ended. */
 static bool sd_socket_unseen(const struct sd_socket *socket) {
   return socket->reading && !socket->ended && (socket->failed || socket->over);
 }
@@ -4219,8 +4249,8 @@ static bool sd_socket_handle_received(struct sd_socket *socket,
   return sd_socket_handle_notification(socket, scope, data, size);
 }
 
-/* Takes what has arrived, up to the budget; for a socket that does not read,
- * only the notifications before the next message. */
+/* Receives up to the budget; for a paused socket, only the notifications
+ * before the next message. */
 static void sd_socket_receive(struct sd_socket *socket) {
   struct sd_handle *handle = &socket->handle;
   struct sd_received received;
@@ -4246,7 +4276,7 @@ static void sd_socket_receive(struct sd_socket *socket) {
 
 /* --- 6.3 Send ------------------------------------------------------------- */
 
-/* Reads SCTP_STATUS (RFC 6458 section 8.2.1), and what the peer is called from
+/* Reads SCTP_STATUS (RFC 6458 section 8.2.1), and the peer's address from
  * its primary path. */
 static int sd_socket_status(struct sd_socket *socket,
                             struct sctp_status *status) {
@@ -4263,11 +4293,11 @@ static int sd_socket_status(struct sd_socket *socket,
   return 0;
 }
 
-/* Decides what the error of a send is about. While the association takes
- * messages, it is the message. Else the association has ended or is ending, by
- * whatever error the kernel says so: -EPIPE then, and what is left to read is
- * read before JavaScript hears of the end. The kernel reports the reason of an
- * end once; EPIPE is none. */
+/* Decides whether the error of a send belongs to the message, which is so
+ * while the association takes messages. Otherwise the association has ended
+ * or is ending, whatever the error is: the result is -EPIPE then, and the
+ * queue is read before JavaScript hears of the end. Linux reports the reason
+ * of an end once; EPIPE is none. */
 static int sd_socket_handle_send_failed(struct sd_socket *socket, int error) {
   struct sctp_status status;
   bool gone = sd_socket_status(socket, &status) < 0;
@@ -4280,16 +4310,16 @@ static int sd_socket_handle_send_failed(struct sd_socket *socket, int error) {
   return -EPIPE;
 }
 
-/* Hands over one message. Returns 0; -EAGAIN: it must wait; or another error.
- */
+/* Hands one message to the kernel. Returns 0, -EAGAIN (it must wait) or
+ * another error. */
 static int sd_socket_send(struct sd_socket *socket, const struct iovec *message,
                           const struct sd_attributes *attributes, bool more) {
   struct sd_handle *handle = &socket->handle;
   ssize_t n;
-  if (socket->restarted) /* this was for the peer before */
+  if (socket->restarted) /* the message is for the peer's previous life */
     return -EPIPE;
-  /* A paused socket may not know yet that its peer has restarted. What stands
-   * at the head of the queue is read before anything is sent. */
+  /* A paused socket may not know yet that its peer has restarted. A
+   * notification at the head of the queue is read before anything is sent. */
   if (!socket->reading && !socket->ended && socket->accepted &&
       sd_sys_notification_waits(handle->fd)) {
     handle->blocked = true;
@@ -4307,11 +4337,11 @@ static int sd_socket_send(struct sd_socket *socket, const struct iovec *message,
   return 0;
 }
 
-/* Messages that sd_socket_send_list() reads at once. */
+/* Messages that sd_socket_send_list() reads from its array together. */
 #define SD_SEND_LIST 64
 
-/* Reads messages from socket->next on, at the most SD_SEND_LIST, and their
- * attributes. Returns how many, or -1: an exception. */
+/* Reads up to SD_SEND_LIST messages from socket->next on, and their
+ * attributes. Returns their number, or -1 after an exception. */
 static int sd_socket_read_messages(napi_env env, napi_value list, uint32_t next,
                                    uint32_t total, struct iovec *messages,
                                    struct sd_attributes *attributes) {
@@ -4319,7 +4349,7 @@ static int sd_socket_read_messages(napi_env env, napi_value list, uint32_t next,
   uint32_t count = total - next < SD_SEND_LIST ? total - next : SD_SEND_LIST;
   size_t size;
   void *data;
-  /* First, since it may be a getter, too. */
+  /* First, since this element may be a getter, too. */
   if (napi_get_element(env, list, 0, &first) != napi_ok) {
     sd_throw_status(env);
     return -1;
@@ -4336,8 +4366,9 @@ static int sd_socket_read_messages(napi_env env, napi_value list, uint32_t next,
   return (int)count;
 }
 
-/* Hands over messages from socket->next on, bundled. Returns 0: all; -EAGAIN:
- * the rest must wait; another error; or 1: an exception. */
+/* Hands messages from socket->next on to the kernel, bundled. Returns 0
+ * (all), -EAGAIN (the rest must wait), another error, or 1 after an
+ * exception. */
 static int sd_socket_send_list(struct sd_socket *socket, napi_value list) {
   napi_env env = socket->handle.addon->env;
   struct sd_sndbuf sndbuf = {.fd = socket->handle.fd};
@@ -4353,7 +4384,7 @@ static int sd_socket_send_list(struct sd_socket *socket, napi_value list) {
   while (error == 0 && socket->next < total) {
     count = sd_socket_read_messages(env, list, socket->next, total, messages,
                                     attributes);
-    /* A getter among the elements may have closed it. */
+    /* A getter among the elements may have closed the socket. */
     if (count < 0 || socket->handle.state != SD_OPEN)
       return 1;
     for (i = 0; error == 0 && i < count; i++) {
@@ -4376,7 +4407,8 @@ static void sd_socket_cancel_unsent(struct sd_socket *socket) {
   socket->unsent = NULL;
 }
 
-/* The error of a send, with the number of messages that were handed over. */
+/* Makes the Error of a send, with the number of messages that were handed
+ * over. */
 static napi_value sd_socket_send_error(struct sd_socket *socket, int error) {
   napi_env env = socket->handle.addon->env;
   napi_value object = sd_system_error(env, "write", error, NULL, 0);
@@ -4384,7 +4416,7 @@ static napi_value sd_socket_send_error(struct sd_socket *socket, int error) {
                                                                        : NULL;
 }
 
-/* There is room: goes on with what send() left. */
+/* Goes on with the unsent messages of send(). */
 static void sd_socket_resume_send(struct sd_socket *socket) {
   struct sd_handle *handle = &socket->handle;
   napi_env env = handle->addon->env;
@@ -4393,7 +4425,7 @@ static void sd_socket_resume_send(struct sd_socket *socket) {
   uint32_t before = socket->next;
   int result = 1;
   sd_handle_unblock(handle);
-  /* What write() could not send may have gone with send() since. */
+  /* The message of write() may have been sent by send() since. */
   if (!socket->unsent || !sd_scope_open(handle, &scope))
     return;
   if (napi_get_reference_value(env, socket->unsent, &list) == napi_ok)
@@ -4416,7 +4448,7 @@ static void sd_socket_resume_send(struct sd_socket *socket) {
 
 static void sd_socket_handle_ready(struct sd_handle *handle, int events) {
   struct sd_socket *socket = (struct sd_socket *)handle;
-  /* poll() reports an error once, and reading tells which. */
+  /* poll() reports an error once, and a read tells which. */
   if (events == 0)
     socket->failed = true;
   if (socket->reading && !socket->ended &&
@@ -4457,7 +4489,8 @@ static struct sd_socket *sd_this_socket(napi_env env, napi_callback_info info,
   return socket && sd_check_open(env, &socket->handle) ? socket : NULL;
 }
 
-/* To JavaScript: true, false where it must wait, or `error` is thrown. */
+/* Makes the JavaScript result of a send: true, false if it must wait, or an
+ * exception. */
 static napi_value sd_socket_send_result(struct sd_socket *socket, int error) {
   napi_env env = socket->handle.addon->env;
   napi_value result;
@@ -4469,8 +4502,8 @@ static napi_value sd_socket_send_result(struct sd_socket *socket, int error) {
   return NULL;
 }
 
-/* write(data, sid, ppid, unordered, ttl): true if it was handed to the kernel;
- * false: it was not, now. The attributes may be left out, all together. */
+/* write(data, sid, ppid, unordered, ttl) returns whether the message was
+ * handed to the kernel. The attributes may be left out, all together. */
 static napi_value sd_js_socket_write(napi_env env, napi_callback_info info) {
   napi_value argv[5];
   struct sd_socket *socket = sd_this_socket(env, info, 5, argv);
@@ -4490,9 +4523,9 @@ static napi_value sd_js_socket_write(napi_env env, napi_callback_info info) {
       socket, sd_socket_send(socket, &message, &attributes, false));
 }
 
-/* send([attributes, data, data, ...]), of which the first is a Uint32Array with
- * struct sd_attributes of each message: true if all was handed to the kernel,
- * false if onSent() will tell. */
+/* send([attributes, data, data, ...]), whose first element is a Uint32Array
+ * with struct sd_attributes of each message, returns true if all were handed
+ * to the kernel, and false if 'sent' will follow. */
 static napi_value sd_js_socket_send(napi_env env, napi_callback_info info) {
   napi_value list;
   struct sd_socket *socket = sd_this_socket(env, info, 1, &list);
@@ -4513,11 +4546,10 @@ static napi_value sd_js_socket_send(napi_env env, napi_callback_info info) {
   return sd_socket_send_result(socket, error);
 }
 
-/* start(onEvent, onMessage): from here on, messages come as
- * onMessage(data, sid, ppid, unordered as 0 or 1), all else as onEvent(name,
- * ...): 'connect'; 'notification', raw; 'restart', raw, the handle that takes
- * over or undefined; 'progress' of what send() left; 'sent', error; 'end',
- * error. */
+/* start(onEvent, onMessage): from now on, messages come as onMessage(data,
+ * sid, ppid, unordered as 0 or 1), and all else as onEvent(name, ...):
+ * 'connect'; 'notification', raw; 'restart', raw, the new handle or
+ * undefined; 'progress' of unsent messages; 'sent', error; 'end', error. */
 static napi_value sd_js_socket_start(napi_env env, napi_callback_info info) {
   napi_value argv[2], self;
   struct sd_socket *socket = sd_this(env, info, 2, argv, &self);
@@ -4550,8 +4582,8 @@ static napi_value sd_js_socket_set_reading(napi_env env,
   return NULL;
 }
 
-/* The association is shut down after what send() has handed over. Where it has
- * ended already, receiving tells. RFC 6458 section 4.1.7. */
+/* Shuts the association down after the messages of send() (RFC 6458 section
+ * 4.1.7). If it has ended already, a receive reports it. */
 static napi_value sd_js_socket_shutdown(napi_env env, napi_callback_info info) {
   struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
   int error = socket && !socket->restarted
@@ -4562,7 +4594,7 @@ static napi_value sd_js_socket_shutdown(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* close(reset): with true the association is aborted. */
+/* close(reset) aborts the association if `reset` is true. */
 static napi_value sd_js_socket_close(napi_env env, napi_callback_info info) {
   static const struct linger linger = {.l_onoff = 1};
   napi_value self, value;
@@ -4579,8 +4611,8 @@ static napi_value sd_js_socket_close(napi_env env, napi_callback_info info) {
     sd_sys_setsockopt(handle->fd, SOL_SOCKET, SO_LINGER, &linger,
                       sizeof linger);
   else {
-    /* The kernel drops what arrives from now on, so that a peer which goes on
-     * sending cannot keep us here. */
+    /* Linux drops messages that arrive from now on, so that a peer which
+     * goes on sending cannot keep this loop running. */
     sd_sys_shutdown(handle->fd, SHUT_RD);
     while (sd_sys_discard(handle->fd, handle->addon->scratch) > 0)
       ;
@@ -4606,7 +4638,7 @@ static napi_value sd_js_socket_set_no_delay(napi_env env,
   return NULL;
 }
 
-/* setHeartbeat(on, interval in ms, 0: as it is). */
+/* setHeartbeat(on, interval) takes ms; 0 leaves the interval as it is. */
 static napi_value sd_js_socket_set_heartbeat(napi_env env,
                                              napi_callback_info info) {
   napi_value argv[2];
@@ -4622,8 +4654,9 @@ static napi_value sd_js_socket_set_heartbeat(napi_env env,
   return NULL;
 }
 
-/* setEvents(on): what comes with every burst of messages, or says of every
- * association that it is not authenticated, is only for those who listen. */
+/* setEvents(on) subscribes to the notifications that come with every burst
+ * of messages, or with every association without AUTH. They are only for
+ * those who listen to them. */
 static napi_value sd_js_socket_set_events(napi_env env,
                                           napi_callback_info info) {
   napi_value value;
@@ -4666,7 +4699,7 @@ static napi_value sd_js_socket_remote_addresses(napi_env env,
   return array;
 }
 
-/* In front is what packets to the primary path come from. */
+/* The source address of packets to the primary path comes first. */
 static napi_value sd_js_socket_local_addresses(napi_env env,
                                                napi_callback_info info) {
   struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
@@ -4689,7 +4722,7 @@ static bool sd_set_path(napi_env env, napi_value object,
          sd_define_number(env, object, "mtu", path->spinfo_mtu);
 }
 
-/* Undefined where there is no association. */
+/* status() returns undefined if there is no association. */
 static napi_value sd_js_socket_status(napi_env env, napi_callback_info info) {
   struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
   struct sctp_status status;
@@ -4718,7 +4751,8 @@ static napi_value sd_js_socket_status(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* RFC 6458 section 8.2.2; undefined where this is no address of the peer. */
+/* pathInfo(address) (RFC 6458 section 8.2.2) returns undefined if it is no
+ * address of the peer. */
 static napi_value sd_js_socket_path_info(napi_env env,
                                          napi_callback_info info) {
   napi_value value, result;
@@ -4742,8 +4776,9 @@ static napi_value sd_js_socket_path_info(napi_env env,
   return NULL;
 }
 
-/* connect(remoteAddresses, port, localAddresses, localPort, settings): a socket
- * whose handshake has begun. 'connect' or 'end' follows, after start(). */
+/* connect(remoteAddresses, port, localAddresses, localPort, settings) makes
+ * a socket whose handshake has begun. 'connect' or 'end' follows, after
+ * start(). */
 static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
   size_t argc = 5;
   napi_value argv[5], object;
@@ -4795,8 +4830,8 @@ static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* rto(): initial, min and max in ms, as a new socket has them; undefined where
- * there is none. */
+/* rto() returns initial, min and max in ms, as a new socket has them, or
+ * undefined if there can be none. */
 static napi_value sd_js_rto(napi_env env, napi_callback_info info) {
   struct sctp_rtoinfo rto = {0};
   socklen_t length = sizeof rto;
@@ -4816,8 +4851,8 @@ static napi_value sd_js_rto(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* probe(): 0 if a socket can be made, else the errno. Linux loads its module
- * then, if it may. */
+/* probe() returns 0 if a socket can be made, else the negative errno. Linux
+ * loads its module then, if it may. */
 static napi_value sd_js_probe(napi_env env, napi_callback_info info) {
   napi_value result;
   int fd = sd_sys_socket(AF_INET, SOCK_STREAM);
@@ -4828,7 +4863,7 @@ static napi_value sd_js_probe(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* maxSendSize(): what a new socket would have. */
+/* maxSendSize() returns the longest message of a new socket, in bytes. */
 static napi_value sd_js_max_send_size(napi_env env, napi_callback_info info) {
   napi_value result;
   int size = 0, fd = sd_sys_socket(AF_INET, SOCK_STREAM);
@@ -4847,7 +4882,8 @@ static napi_value sd_js_max_send_size(napi_env env, napi_callback_info info) {
 /* Connections to accept before others get their turn. */
 #define SD_ACCEPT 64
 
-/* False: end the drain. */
+/* Accepts a connection. Returns false if there is no other one, or the
+ * handle is not usable. */
 static bool sd_listener_accept(struct sd_listener *listener) {
   struct sd_handle *handle = &listener->handle;
   union sd_addr remote = {0};
@@ -4857,7 +4893,7 @@ static bool sd_listener_accept(struct sd_listener *listener) {
   if (fd == -ECONNABORTED || fd == -EPROTO || fd == -EINTR)
     return true;
   if (fd < 0 && fd != -EAGAIN) {
-    /* No descriptor or memory now: who wants to connect waits in the queue. */
+    /* Without descriptors or memory, connections wait in the queue. */
     sd_handle_arm(handle, 0);
     sd_handle_start_timer(handle, SD_BACKOFF_MS);
   }
@@ -4873,7 +4909,7 @@ static bool sd_listener_accept(struct sd_listener *listener) {
   object = sd_handle_object(&socket->handle);
   if (!object)
     sd_report_exception(handle->addon, napi_generic_failure);
-  /* A hook may have closed either. */
+  /* An async_hooks hook may have closed either handle. */
   if (object && sd_handle_usable(handle) && sd_handle_usable(&socket->handle))
     return sd_emit(handle, "connection", 1, &object);
   sd_handle_close(&socket->handle);
@@ -4915,7 +4951,7 @@ static napi_value sd_js_listener_close(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* start(onEvent): onEvent('connection', handle) for each association. */
+/* start(onEvent) calls onEvent('connection', handle) for each association. */
 static napi_value sd_js_listener_start(napi_env env, napi_callback_info info) {
   napi_value self, on_event;
   struct sd_handle *handle = sd_this(env, info, 1, &on_event, &self);
@@ -4933,8 +4969,8 @@ static napi_value sd_js_listener_local_addresses(napi_env env,
   return sd_local_addresses(env, handle->fd, 0, &handle->local);
 }
 
-/* listen(localAddresses, port, backlog, settings): a listener, which accepts
- * after start(). */
+/* listen(localAddresses, port, backlog, settings) makes a listener, which
+ * accepts after start(). */
 static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
   size_t argc = 4;
   napi_value argv[4], object;
@@ -4993,8 +5029,8 @@ static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
 /* === 7. Kernel tables ===================================================== */
 
 /* --- 7.1 Notifications ---------------------------------------------------- */
-/* What a notification is made of, RFC 6458 section 6.1. The names of the fields
- * are those of the RFC, the sizes those of Linux. */
+/* The fields of notifications (RFC 6458 section 6.1). Their names are those
+ * of the RFC, their sizes those of Linux. */
 
 enum sd_field_type {
   SD_U16,
@@ -5044,7 +5080,7 @@ struct sd_event {
 
 #define SD_EVENT(type, of) type, #type, sizeof(struct of)
 
-/* What each begins with. */
+/* The fields that each notification begins with. */
 #define SD_HEAD(of, prefix)                                                    \
   SD_FIELD(of, SD_U16, prefix##_type), SD_FIELD(of, SD_U16, prefix##_flags),   \
       SD_FIELD(of, SD_U32, prefix##_length)
@@ -5199,8 +5235,8 @@ static bool sd_decode_fields(napi_env env, napi_value object,
   return true;
 }
 
-/* decodeNotification(raw): { type, parsed }, or undefined where the type is
- * unknown or there are too few bytes for it. */
+/* decodeNotification(raw) returns { type, parsed }, or undefined if the type
+ * is unknown or there are too few bytes for it. */
 static napi_value sd_js_decode_notification(napi_env env,
                                             napi_callback_info info) {
   size_t argc = 1, size, i;
@@ -5249,7 +5285,7 @@ static void sd_on_addon_free(napi_env env, void *data, void *hint) {
   free(data);
 }
 
-/* Symbol.dispose, or undefined where this version of Node has none. */
+/* Gets Symbol.dispose, or undefined if this version of Node has none. */
 static napi_status sd_symbol_dispose(napi_env env, napi_value *result) {
   napi_value global, symbol;
   napi_status status = napi_get_global(env, &global);
@@ -5260,7 +5296,8 @@ static napi_status sd_symbol_dispose(napi_env env, napi_value *result) {
   return status;
 }
 
-/* From version 24 on, Node keeps AsyncLocalStorage apart from async ids. */
+/* Finds the class AsyncLocalStorage. From version 24 on, Node keeps its
+ * value apart from async ids. */
 static napi_status sd_find_storage(napi_env env, struct sd_addon *addon) {
   napi_value global, process, get, name, module, class;
   const napi_node_version *version;
@@ -5317,7 +5354,7 @@ static napi_status sd_compile_deliver(napi_env env, struct sd_addon *addon) {
           napi_ok)
     status =
         sd_keep_function(env, functions, "deliverBatch", &addon->deliver_batch);
-  addon->batch = data; /* which these functions keep */
+  addon->batch = data; /* the script keeps it */
   return status;
 }
 
@@ -5346,7 +5383,7 @@ static napi_status sd_define_class(napi_env env, struct sd_addon *addon,
   return status;
 }
 
-/* Puts what throwing() makes of the endpoint's send() into its place. */
+/* Replaces the endpoint's send() by the one that makeSend() makes of it. */
 static napi_status sd_wrap_send(napi_env env, struct sd_addon *addon) {
   napi_property_descriptor send = {.utf8name = "send",
                                    .attributes = napi_default_method};
