@@ -424,6 +424,14 @@ static bool sd_addr_reaches(const union sd_addr *local,
           IN6_IS_ADDR_UNSPECIFIED(&local->v6.sin6_addr));
 }
 
+static bool sd_addr_same(const union sd_addr *a, const union sd_addr *b) {
+  if (a->sa.sa_family != b->sa.sa_family)
+    return false;
+  return a->sa.sa_family == AF_INET
+             ? a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr
+             : IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr);
+}
+
 /* Adds an address. Returns false if the list is full. */
 static bool sd_addrs_add(struct sd_addrs *addrs, const union sd_addr *addr) {
   if (addrs->count == SD_ADDRS)
@@ -635,6 +643,8 @@ static int sd_sys_socket(int family, int type) {
   int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_SCTP);
   return fd < 0 ? -errno : fd;
 }
+
+static void sd_sys_close(int fd) { close(fd); }
 
 static int sd_sys_setsockopt(int fd, int level, int name, const void *value,
                              socklen_t length) {
@@ -901,6 +911,63 @@ static int sd_set_common_options(int fd, int family) {
   return sd_set_options(fd, options, family == AF_INET6 ? count : count - 1);
 }
 
+/* Returns whether sysctl net.sctp.sndbuf_policy gives each association of a
+ * new socket a send buffer of its own. */
+static bool sd_sys_own_buffers(void) {
+  char policy = '0';
+  int fd = open("/proc/sys/net/sctp/sndbuf_policy", O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return false;
+  if (read(fd, &policy, 1) < 0)
+    policy = '0';
+  close(fd);
+  return policy != '0';
+}
+
+/* Gives a link-local address of this host its interface, which Linux omits
+ * from the addresses of a socket. */
+static void sd_addr_find_scope(union sd_addr *addr) {
+  struct ifaddrs *list = NULL, *entry;
+  if (addr->sa.sa_family != AF_INET6 || addr->v6.sin6_scope_id != 0 ||
+      !IN6_IS_ADDR_LINKLOCAL(&addr->v6.sin6_addr) || getifaddrs(&list) < 0)
+    return;
+  for (entry = list; entry; entry = entry->ifa_next) {
+    const struct sockaddr_in6 *own = (const void *)entry->ifa_addr;
+    if (own && own->sin6_family == AF_INET6 &&
+        IN6_ARE_ADDR_EQUAL(&own->sin6_addr, &addr->v6.sin6_addr))
+      addr->v6.sin6_scope_id = own->sin6_scope_id;
+  }
+  freeifaddrs(list);
+}
+
+/* Gets the packed local addresses of an association or, with id 0, of a
+ * listener, to be freed by sd_sys_free_local(). Returns their number. */
+static int sd_sys_local_addresses(int fd, sctp_assoc_t id, char **packed) {
+  struct sockaddr *addrs;
+  int count = sctp_getladdrs(fd, id, &addrs);
+  *packed = count > 0 ? (char *)addrs : NULL;
+  return count < 0 ? -errno : count;
+}
+
+static void sd_sys_free_local(char *packed) {
+  if (packed)
+    sctp_freeladdrs((struct sockaddr *)packed);
+}
+
+/* Gets the packed addresses of the peer, to be freed by sd_sys_free_peer().
+ * Returns their number. */
+static int sd_sys_peer_addresses(int fd, sctp_assoc_t id, char **packed) {
+  struct sockaddr *addrs;
+  int count = sctp_getpaddrs(fd, id, &addrs);
+  *packed = count > 0 ? (char *)addrs : NULL;
+  return count < 0 ? -errno : count;
+}
+
+static void sd_sys_free_peer(char *packed) {
+  if (packed)
+    sctp_freepaddrs((struct sockaddr *)packed);
+}
+
 /* === 2. Handles =========================================================== */
 
 /* --- 2.1 Lifetime --------------------------------------------------------- */
@@ -1046,7 +1113,7 @@ static void sd_handle_close(struct sd_handle *handle) {
   handle->state = SD_CLOSING;
   uv_close((uv_handle_t *)&handle->poll, sd_on_poll_closed);
   uv_close((uv_handle_t *)&handle->timer, sd_on_timer_closed);
-  close(handle->fd);
+  sd_sys_close(handle->fd);
 }
 
 /* Takes over `fd`, and closes it if this fails. */
@@ -1054,7 +1121,7 @@ static int sd_handle_init(struct sd_handle *handle, const struct sd_kind *kind,
                           struct sd_addon *addon, int fd) {
   int error = uv_poll_init(addon->loop, &handle->poll, fd);
   if (error < 0) {
-    close(fd);
+    sd_sys_close(fd);
     return error;
   }
   uv_timer_init(addon->loop, &handle->timer);
@@ -3639,7 +3706,7 @@ static int sd_endpoint_socket(union sd_addr *addr, const char **syscall) {
   }
   if (error == 0)
     return fd;
-  close(fd);
+  sd_sys_close(fd);
   return error;
 }
 
@@ -3671,26 +3738,13 @@ static napi_value sd_endpoint_object(struct sd_endpoint *endpoint,
   return NULL;
 }
 
-/* Returns whether sysctl net.sctp.sndbuf_policy gives each association of a
- * new socket a send buffer of its own. */
-static bool sd_sys_own_buffers(void) {
-  char policy = '0';
-  int fd = open("/proc/sys/net/sctp/sndbuf_policy", O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
-    return false;
-  if (read(fd, &policy, 1) < 0)
-    policy = '0';
-  close(fd);
-  return policy != '0';
-}
-
 /* Makes an endpoint that takes over `fd`. Returns NULL, with `fd` closed, if
  * there is no memory. */
 static struct sd_endpoint *sd_endpoint_new(struct sd_addon *addon, int fd) {
   struct sd_endpoint *endpoint = calloc(1, sizeof *endpoint);
   if (!endpoint || !sd_table_init(&endpoint->peers) ||
       !sd_table_init(&endpoint->destinations)) {
-    close(fd);
+    sd_sys_close(fd);
   } else if (sd_handle_init(&endpoint->handle, &sd_endpoint_kind, addon, fd) ==
              0) {
     endpoint->sndbuf.fd = fd;
@@ -3939,7 +3993,7 @@ static int sd_stream_socket(int family, const struct sd_settings *settings,
   }
   if (error == 0)
     return fd;
-  close(fd);
+  sd_sys_close(fd);
   return error;
 }
 
@@ -3956,30 +4010,6 @@ static void sd_throw_addrs(napi_env env, const char *syscall, int error,
   } else {
     sd_throw_system(env, syscall, error, NULL, 0);
   }
-}
-
-static bool sd_addr_same(const union sd_addr *a, const union sd_addr *b) {
-  if (a->sa.sa_family != b->sa.sa_family)
-    return false;
-  return a->sa.sa_family == AF_INET
-             ? a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr
-             : IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr);
-}
-
-/* Gives a link-local address of this host its interface, which Linux omits
- * from the addresses of a socket. */
-static void sd_addr_find_scope(union sd_addr *addr) {
-  struct ifaddrs *list = NULL, *entry;
-  if (addr->sa.sa_family != AF_INET6 || addr->v6.sin6_scope_id != 0 ||
-      !IN6_IS_ADDR_LINKLOCAL(&addr->v6.sin6_addr) || getifaddrs(&list) < 0)
-    return;
-  for (entry = list; entry; entry = entry->ifa_next) {
-    const struct sockaddr_in6 *own = (const void *)entry->ifa_addr;
-    if (own && own->sin6_family == AF_INET6 &&
-        IN6_ARE_ADDR_EQUAL(&own->sin6_addr, &addr->v6.sin6_addr))
-      addr->v6.sin6_scope_id = own->sin6_scope_id;
-  }
-  freeifaddrs(list);
 }
 
 /* Makes an array of { address, family, port }, with `first` in front if it
@@ -4015,14 +4045,13 @@ static napi_value sd_addrs_array(napi_env env, const char *packed, int count,
  * a listener. */
 static napi_value sd_local_addresses(napi_env env, int fd, sctp_assoc_t id,
                                      const union sd_addr *first) {
-  struct sockaddr *packed = NULL;
-  int count = sctp_getladdrs(fd, id, &packed);
-  napi_value array =
-      sd_addrs_array(env, (char *)packed, count > 0 ? count : 0, first);
-  if (count >= 0)
-    sctp_freeladdrs(packed);
+  char *packed;
+  int count = sd_sys_local_addresses(fd, id, &packed);
+  napi_value array = sd_addrs_array(env, packed, count > 0 ? count : 0, first);
+  sd_sys_free_local(packed);
   return array;
 }
+
 /* --- 6.2 Receive ---------------------------------------------------------- */
 
 /* Makes a socket handle that takes over `fd`. Returns NULL, with `fd` closed,
@@ -4032,7 +4061,7 @@ static struct sd_socket *sd_socket_new(const struct sd_kind *kind,
                                        size_t max_message, size_t batch_max) {
   struct sd_socket *socket = calloc(1, sizeof *socket);
   if (!socket) {
-    close(fd);
+    sd_sys_close(fd);
     return NULL;
   }
   if (sd_handle_init(&socket->handle, kind, addon, fd) < 0) {
@@ -4684,18 +4713,19 @@ static napi_value sd_js_socket_max_send_size(napi_env env,
 static napi_value sd_js_socket_remote_addresses(napi_env env,
                                                 napi_callback_info info) {
   struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
-  struct sockaddr *packed = NULL;
   struct sctp_status status;
   napi_value array;
+  char *packed;
   int count;
   if (!socket)
     return NULL;
   sd_socket_status(socket, &status);
-  count = sctp_getpaddrs(socket->handle.fd, status.sstat_assoc_id, &packed);
+  count =
+      sd_sys_peer_addresses(socket->handle.fd, status.sstat_assoc_id, &packed);
   if (count <= 0)
     return sd_addrs_array(env, (char *)&socket->remote, 1, &socket->remote);
-  array = sd_addrs_array(env, (char *)packed, count, &socket->remote);
-  sctp_freepaddrs(packed);
+  array = sd_addrs_array(env, packed, count, &socket->remote);
+  sd_sys_free_peer(packed);
   return array;
 }
 
@@ -4811,7 +4841,7 @@ static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
   error = sd_addrs_reach(&locals, &remotes) ? sd_sys_connectx(fd, &remotes)
                                             : -EAFNOSUPPORT;
   if (error < 0) {
-    close(fd);
+    sd_sys_close(fd);
     sd_throw_addrs(env, "connect", error, &remotes);
     return NULL;
   }
@@ -4841,7 +4871,7 @@ static napi_value sd_js_rto(napi_env env, napi_callback_info info) {
   if (fd < 0)
     return NULL;
   sd_sys_getsockopt(fd, IPPROTO_SCTP, SCTP_RTOINFO, &rto, &length);
-  close(fd);
+  sd_sys_close(fd);
   SD_CHECK(env, napi_create_object(env, &result));
   if (sd_define_number(env, result, "initial", rto.srto_initial) &&
       sd_define_number(env, result, "min", rto.srto_min) &&
@@ -4858,7 +4888,7 @@ static napi_value sd_js_probe(napi_env env, napi_callback_info info) {
   int fd = sd_sys_socket(AF_INET, SOCK_STREAM);
   (void)info;
   if (fd >= 0)
-    close(fd);
+    sd_sys_close(fd);
   SD_CHECK(env, napi_create_int32(env, fd < 0 ? fd : 0, &result));
   return result;
 }
@@ -4871,7 +4901,7 @@ static napi_value sd_js_max_send_size(napi_env env, napi_callback_info info) {
   if (fd >= 0) {
     if (sd_set_common_options(fd, AF_INET) == 0)
       size = sd_send_buffer(fd);
-    close(fd);
+    sd_sys_close(fd);
   }
   SD_CHECK(env, napi_create_int32(env, size, &result));
   return result;
@@ -5000,13 +5030,13 @@ static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
   if (error == 0)
     error = sd_sys_get_port(fd, &local);
   if (error < 0) {
-    close(fd);
+    sd_sys_close(fd);
     sd_throw_system(env, "listen", error, NULL, 0);
     return NULL;
   }
   listener = calloc(1, sizeof *listener);
   if (!listener) {
-    close(fd);
+    sd_sys_close(fd);
     error = -ENOMEM;
   } else {
     error = sd_handle_init(&listener->handle, &sd_listener_kind, addon, fd);
