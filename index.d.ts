@@ -7,7 +7,7 @@ import type { Duplex, Readable } from 'node:stream';
 /* ---------------------------------------------------- Datagrams: open() */
 
 /**
- * What `onRecv` is called with: a whole message and who sent it, or, on
+ * The argument of `onRecv`: a whole message and its sender, or, on
  * failure, a text. `typeof result === 'string'` tells them apart.
  *
  * - `data`: the message. It is yours to keep and to change. Messages may share
@@ -42,7 +42,7 @@ export interface PeerError extends Error {
   syscall: 'send' | 'recv';
   address: string;
   port: number;
-  /** What the peer gave as the cause of its ABORT. */
+  /** The cause text of the peer's ABORT. */
   reason?: string;
 }
 
@@ -100,7 +100,7 @@ export interface Endpoint {
    * would, but in as few packets as the path allows (bundling, RFC 9260 section
    * 6.10). For short messages this takes little more than half the time.
    *
-   * Where there is no room for all, the first of them are sent: go on with the
+   * If there is no room for all, the first of them are sent: go on with the
    * others in {@link Endpoint.onDrain}. None of what was sent waits for that.
    *
    * @param messages any number of them, each 1 byte to SO_SNDBUF long.
@@ -180,18 +180,18 @@ export interface Endpoint {
    * Stops receiving and closes. No callback runs any more; calling it again
    * does nothing.
    *
-   * What `send` has accepted is still delivered, in the background, which keeps
+   * Accepted messages are still delivered, in the background, which keeps
    * the process alive for at most 5 seconds. `process.exit()`, the end of a
    * worker and the garbage collector do not wait for it. Peers see a graceful
    * shutdown (RFC 6458 section 3.1.4); the port can be bound again at once.
    */
   close(): void;
 
-  /** The same as {@link Endpoint.close}. */
+  /** Calls {@link Endpoint.close}. */
   [Symbol.dispose](): void;
 
   /**
-   * Where the endpoint is bound, with the port that the kernel chose if 0 was
+   * The address of the endpoint, with the port that the kernel chose if 0 was
    * asked for.
    *
    * @throws `Error` `ERR_SOCKET_CLOSED` after {@link Endpoint.close}.
@@ -263,7 +263,7 @@ export interface SackOptions {
 }
 
 /**
- * What servers and connects have in common. Each is optional; `undefined` and
+ * The options of both servers and connects. Each is optional; `undefined` and
  * `null` stand for its default. Inherited options and getters count. Unknown
  * options are ignored; a value of the wrong type throws and names the option.
  */
@@ -411,7 +411,7 @@ export interface ConnectOptions extends AssociationOptions {
 }
 
 /**
- * What a message carries beside its bytes (RFC 6458 sections 5.3.4 and 5.3.7).
+ * The attributes of a message (RFC 6458 sections 5.3.4 and 5.3.7).
  */
 export interface MessageAttributes {
   /**
@@ -520,7 +520,7 @@ interface SocketEvents {
   resume: [];
   timeout: [];
   unpipe: [source: Readable];
-  /** What the kernel says of the association. */
+  /** A notification of the kernel about the association. */
   notification: [notification: Notification];
   /**
    * A path of the peer has changed its state, or an address was added or
@@ -621,7 +621,7 @@ export interface Socket extends Duplex {
    */
   address(): AddressInfo | Record<string, never>;
   /**
-   * What the kernel knows of the association, or undefined where there is none.
+   * The kernel's status of the association, or undefined if there is none.
    */
   status(): SocketStatus | undefined;
 
@@ -781,7 +781,7 @@ export interface Server extends EventEmitter {
   ): this;
 }
 
-/** Where a socket is bound, or its peer. */
+/** The address of a socket or of its peer. */
 export interface AddressInfo {
   address: string;
   family: 'IPv4' | 'IPv6';
@@ -824,24 +824,24 @@ export function connect(
 ): Socket;
 export function connect(port: number | string, listener?: () => void): Socket;
 
-/** The same as {@link connect}. */
+/** Another name of {@link connect}. */
 export const createConnection: typeof connect;
 
 /* ------------------------------------------------------------ Notifications */
 
 interface NotificationOf<T extends string, P> {
   type: T;
-  /** What the kernel gave. */
+  /** The bytes that the kernel gave. */
   raw: Buffer;
   /**
    * Its fields, named as in RFC 6458 and RFC 6525, numbers in host byte order.
    */
   parsed: P;
-  /** The same as a text for a log. */
+  /** The notification as a text for a log. */
   interpreted: string;
 }
 
-/** What the kernel says of an association (RFC 6458 section 6.1). */
+/** A notification about an association (RFC 6458 section 6.1). */
 export type Notification =
   | NotificationOf<
       'SCTP_ASSOC_CHANGE',
@@ -977,7 +977,7 @@ export type Notification =
       'SCTP_STREAM_RESET_EVENT',
       {
         strreset_type: number;
-        /** Of `constants.SCTP_STREAM_RESET_…`. */
+        /** Bits `constants.SCTP_STREAM_RESET_…`. */
         strreset_flags: number;
         strreset_length: number;
         strreset_assoc_id: number;
@@ -1007,7 +1007,7 @@ export type Notification =
       }
     >;
 
-/** What {@link isSupported} tells. */
+/** The result of {@link isSupported}. */
 export type Support =
   | { supported: true; reason: null; hint: null }
   | { supported: false; reason: string; hint: string };

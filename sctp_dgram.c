@@ -4909,7 +4909,7 @@ static napi_value sd_js_max_send_size(napi_env env, napi_callback_info info) {
 
 /* --- 6.6 Listener --------------------------------------------------------- */
 
-/* Connections to accept before others get their turn. */
+/* Connections to take from the queue before others get their turn. */
 #define SD_ACCEPT 64
 
 /* Accepts a connection. Returns false if there is no other one, or the

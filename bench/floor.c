@@ -32,7 +32,7 @@
 #define MAX_SIZE (256 * 1024)
 #define EVENTS 64
 
-/* What the command line says. */
+/* The options of the command line. */
 static struct {
   int size;   /* of a message */
   int count;  /* messages, round trips or connections that are measured */
@@ -390,7 +390,7 @@ static void fan(void) {
   report(done - options.warmup, clock_ns(CLOCK_PROCESS_CPUTIME_ID) - start);
 }
 
-/* What `name` is in a file of /proc, bytes. */
+/* Returns the value of `name` in a file of /proc, in bytes. */
 static long long proc(const char *path, const char *name) {
   char line[256];
   long long kib = 0;

@@ -1,6 +1,6 @@
 'use strict';
 
-// What floor.c does, with one of the drivers:
+// The programs of floor.c, with one of the drivers:
 //
 //   node bench/node.js DRIVER ROLE [NAME=VALUE...]
 //
@@ -266,7 +266,7 @@ function connects({ createSocket }) {
   next();
 }
 
-/** What `name` is in a file of /proc, bytes. */
+/** Returns the value of `name` in a file of /proc, in bytes. */
 function proc(file, name) {
   const line = new RegExp(`^${name}:\\s*(\\d+) kB`, 'm');
   return 1024 * line.exec(fs.readFileSync(file, 'latin1'))[1];

@@ -16,7 +16,7 @@ const FLOOR = path.join(__dirname, '../build/floor');
 const NODE = path.join(__dirname, 'node.js');
 const POLICY = '/proc/sys/net/sctp/sndbuf_policy';
 
-/** What is measured: its name, the program, and what that one is told. */
+/** The measurements: name, program and arguments. */
 const programs = {
   floor: { label: 'C', floor: true },
   bundled: { label: 'C, MSG_MORE', floor: true, set: { more: 64 } },
@@ -236,7 +236,7 @@ function value({ mean, spread, rss, kernel, count }) {
   return `${per(rss)} B, kernel ${per(kernel)} B`;
 }
 
-/** Of what does as little as can be, how much remains. */
+/** Ratio to the program that does as little as possible. */
 function ratio(row, rows) {
   if (row.set.refused) {
     const accepted = rows[rows.indexOf(row) - 1];

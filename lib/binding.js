@@ -12,7 +12,7 @@ const prebuilt = {
   arm64: () => require('../prebuilds/linux-arm64.node'),
 };
 
-/** What `npx sctp-napi build` makes. No bundler follows this path. */
+/** The addon that `npx sctp-napi build` makes. No bundler follows this path. */
 const compiled = path.join(__dirname, '../build/Release/sctp_dgram.node');
 
 const COMPILE =

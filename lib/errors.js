@@ -110,7 +110,7 @@ exports.unknownEncoding = (encoding) =>
     'ERR_UNKNOWN_ENCODING',
   );
 
-/** What dns.lookup() gives for a name without an address. */
+/** The error of dns.lookup() for a name without an address. */
 exports.notFound = (hostname) =>
   Object.assign(new Error(`getaddrinfo ENOTFOUND ${hostname}`), {
     code: 'ENOTFOUND',

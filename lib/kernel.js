@@ -75,7 +75,7 @@ const FORBIDDEN = ['EPERM', 'EACCES'];
 /** How socket() fails where SCTP is missing or forbidden. */
 const LACKING = ['EPROTONOSUPPORT', 'ESOCKTNOSUPPORT', ...FORBIDDEN];
 
-/** What is wrong, and what helps, where socket() fails so. */
+/** Returns the reason of this failure of socket(), and a hint. */
 function whyNot(code) {
   const release = os.release();
   if (!LACKING.includes(code)) {

@@ -39,7 +39,7 @@ const authentication = among([
 const sent = (flags) =>
   flags & constants.SCTP_DATA_SENT ? 'SCTP_DATA_SENT' : 'SCTP_DATA_UNSENT';
 
-/** What each notification says, in words. */
+/** Functions that put a notification into words. */
 const details = {
   SCTP_ASSOC_CHANGE: (n) =>
     `${associationChange(n.sac_state)}, ` +
@@ -66,7 +66,7 @@ const details = {
     `MIS ${n.strchange_instrms} / OS ${n.strchange_outstrms}`,
 };
 
-/** What the kernel said, or undefined where this is not understood. */
+/** Returns a decoded notification, or undefined if its type is unknown. */
 function decode(raw) {
   const decoded = decodeNotification(raw);
   if (!decoded) return undefined;

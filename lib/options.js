@@ -157,7 +157,10 @@ function timeouts(options) {
   return rto;
 }
 
-/** What a socket keeps to, and what C sets before it connects or listens. */
+/**
+ * Returns the settings of a socket, some of which C applies before it connects or
+ * listens.
+ */
 function settings(options) {
   const sctp = group(options.sctp, 'options.sctp');
   const sack = group(options.sack ?? sctp.sack, 'options.sack');
@@ -228,7 +231,7 @@ function settings(options) {
 /** Names of the attributes that a message may have. */
 const ATTRIBUTES = ['sid', 'ppid', 'unordered', 'ttl'];
 
-/** What a message has beside its bytes. `streams` are those it may go to. */
+/** Returns the attributes of a message. `streams` is the number of outgoing streams. */
 function checkAttributes(attributes, streams) {
   const { sid, ppid, ttl, unordered } = attributes;
   if (sid !== undefined && sid !== 0) {

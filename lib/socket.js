@@ -43,7 +43,7 @@ const TIMEOUT_MAX = 2 ** 31 - 1;
 /** Outgoing streams where `OS` asks for no other number: what Linux has. */
 const OUT_STREAMS = 10;
 
-/** What C wants for many messages: their attributes, and then they. */
+/** Returns the array that C takes: attributes of messages, then the messages. */
 function elements(messages) {
   const attributes = new Uint32Array(4 * messages.length);
   const list = [attributes];
@@ -367,7 +367,7 @@ class Socket extends Duplex {
     this.#settle();
   }
 
-  /** What waits for a 'data' listener goes on also where that has thrown. */
+  /** Goes on with waiting messages also after a 'data' listener has thrown. */
   #flow() {
     if (this.destroyed || !this.readableFlowing || !this.readableLength) return;
     process.nextTick(() => {
@@ -478,7 +478,7 @@ class Socket extends Duplex {
     return this;
   }
 
-  /** What is to be written, as a Buffer that carries its attributes. */
+  /** Returns data to write as a Buffer that carries its attributes. */
   #message(data, encoding) {
     if (encoding) checkEncoding(encoding);
     const message = toBuffer(data, encoding || this.#defaultEncoding);
@@ -597,7 +597,7 @@ class Socket extends Duplex {
     // After the peer's end the kernel still delivers what it has from here.
     this.#closeHandle(!this.writableFinished && !this.#over);
     callback(error);
-    // What listeners and callbacks throw must not keep the rest from happening.
+    // Exceptions of listeners and callbacks must not prevent the rest.
     process.nextTick(() => this.#sent(failure));
     process.nextTick(() => this.emit('close', Boolean(error)));
     this.#onDestroy?.();

@@ -9,7 +9,7 @@ const type = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
 const range = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };
 const onRecv = () => {};
 
-/** What is never a string, a number, a function or a view of bytes. */
+/** Values that are no string, number, function or view of bytes. */
 const strangers = [
   undefined,
   null,

@@ -466,7 +466,7 @@ test('idle endpoints and sockets have no timer and make no system call', async (
       .readFileSync(`/proc/${child.pid}/task/${child.pid}/status`, 'latin1')
       .match(/^(non)?voluntary_ctxt_switches:\t\d+$/gm)
       .join();
-  // What the reports and the last acknowledgements make it do, ends.
+  // Work for the reports and the last acknowledgements ends.
   for (let quiet = false; !quiet; ) {
     const before = switches();
     await wait(1000);

@@ -40,7 +40,7 @@ const arrived = () =>
   );
 
 /**
- * What an endpoint gets from a peer that restarts in the middle of a message of
+ * Returns all that an endpoint receives from a peer that restarts in the middle of a message of
  * 20,000 bytes, of which a part has been read, and then sends a short one.
  */
 async function restartInTheMiddle(t, recvMaxlen) {

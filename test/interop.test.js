@@ -113,7 +113,7 @@ function test(name, body) {
   });
 }
 
-/** What a socket receives, as it comes. */
+/** Messages of a socket, as they come. */
 function received(socket) {
   const list = [];
   socket.on('data', (data) => {
@@ -349,7 +349,7 @@ if (hasJava) {
   const classes = fs.mkdtempSync(path.join(os.tmpdir(), 'sctp-interop-'));
   after(() => fs.rmSync(classes, { recursive: true }));
   run(`javac -d ${classes} ${source}`);
-  // Of all that makes Java fast later, nothing, since this is over soon.
+  // Nothing of what makes Java fast later, since this is over soon.
   const peer = ['-Xint', '-XX:+UseSerialGC', '-cp', classes, 'Peer'];
 
   const talk = async (program, socket) => {

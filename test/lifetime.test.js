@@ -146,7 +146,7 @@ test('thousands of endpoints opened, used and closed leave nothing', async () =>
     (async () => {
       await round(${EACH});
       const before = [fds(), resources().length];
-      // Of what leaks, each round has its share. 500 bytes are less than a
+      // A leak has its share in each round. 500 bytes are less than a
       // handle; what the garbage collector does comes and goes.
       let grown = Infinity;
       for (let i = 0; i < 20 && grown > ${EACH} * 500; i++) {
@@ -205,7 +205,7 @@ test('four workers exchange messages at the same time', async () => {
   for (const [code] of await Promise.all(exits)) assert.equal(code, 0);
 });
 
-/** What a worker is doing when its end comes; it says when it has begun. */
+/** Work of a worker when its end comes; it says when it has begun. */
 const stages = {
   'an open endpoint': `open('127.0.0.1', 0, 100, () => {});
     parentPort.postMessage('begun');`,

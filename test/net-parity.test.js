@@ -37,7 +37,7 @@ const allBut = (...names) =>
 
 const under = (prefix, names) => names.map((name) => `${prefix}: ${name}`);
 
-/** What differs, and why. The reason is for who reads this. */
+/** Differences. The reason is for the reader. */
 const differs = (_reason, facts) => facts;
 
 const TYPE = 'TypeError ERR_INVALID_ARG_TYPE';

@@ -73,7 +73,7 @@ test('SCTP_SHUTDOWN_EVENT and SCTP_SHUTDOWN_COMP tell of a graceful end', async 
   }
   client.resume().end();
   await Promise.all([ending(client), ending(peer.resume())]);
-  // What follows the end of its input, a socket may not read any more.
+  // A socket may not read any more after the end of its input.
   assert.ok(seen.peer.includes('SCTP_SHUTDOWN_EVENT'));
   assert.ok(
     seen.client.includes('SCTP_ASSOC_CHANGE: SCTP_SHUTDOWN_COMP, MIS 0 / OS 0'),
@@ -162,7 +162,7 @@ s.connect(('127.0.0.1', int(sys.argv[1])))
   assert.equal(interpreted, 'SCTP_ADAPTATION_INDICATION: 0x12345678');
 });
 
-// What the kernel sends rarely, or where extensions are configured only, is
+// Notifications that are rare, or need extensions to be configured, are
 // decoded from bytes laid out as in linux/sctp.h.
 const u16 = (...values) => Buffer.from(new Uint16Array(values).buffer);
 const u32 = (...values) => Buffer.from(new Uint32Array(values).buffer);

@@ -243,7 +243,7 @@ test('a wrong localAddress fails at once', async (t) => {
   socket.on('error', (reason) => {
     error = reason;
   });
-  // What waits for another association is tried for a second.
+  // A connect() that waits for another association is tried for a second.
   for (let i = 0; i < 3; i++) await turn();
   assert.equal(error?.code, 'EADDRNOTAVAIL');
 });

@@ -174,7 +174,7 @@ test('thousands of connections, each with an exchange and an end, leave nothing'
       let rss = await round(${EACH});
       // A sanitizer keeps a record of each place that memory came from.
       const limit = process.env.ASAN_OPTIONS ? Infinity : ${2 * EACH} * 1000;
-      // Of what leaks, each round has its share, and 1000 bytes are less than
+      // A leak has its share in each round, and 1000 bytes are less than
       // two handles; what the garbage collector does comes and goes. On a slow
       // machine the heap may grow for longer than the first rounds.
       let least = Infinity;

@@ -180,7 +180,7 @@ test('setKeepAlive before the connection is kept for it', async (t) => {
 // Acknowledgements that are late enough to be told from a busy machine.
 const lateSack = { sack: { delay: 500 } };
 
-/** Which of two pairs has its second small message first. */
+/** Resolves to the one of two pairs that has its second small message first. */
 async function race(slow, fast) {
   const order = [];
   await Promise.all(

@@ -1,6 +1,6 @@
 'use strict';
 
-/** What TCP and our sockets, which have the same API, both are measured by. */
+/** The driver of TCP and of our sockets, which have the same API. */
 module.exports = (createServer, createSocket) => {
   function serve(onSocket, onReady) {
     const server = createServer(onSocket);

@@ -1,5 +1,5 @@
 /*
- * What the kernel tells, as a fuzzer makes it up: addresses, lists of them,
+ * Fuzzes all that the kernel tells: addresses, lists of them,
  * notifications, and whole runs of messages and notifications that arrive at
  * an endpoint or a socket.
  *
@@ -402,7 +402,7 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
   return (ssize_t)size;
 }
 
-/* What SCTP_STATUS and others tell. */
+/* Answers SCTP_STATUS and other options. */
 int getsockopt(int fd, int level, int name, void *value, socklen_t *length) {
   if (take() % 4 == 0) {
     errno = EINVAL;

@@ -39,7 +39,7 @@ scenario('events beside those that both have', async (t) => {
 
 /* ---------------------------------------------------------------- arguments */
 
-/** Where a connect() with these arguments leads to. */
+/** Returns the peer of a connect() with these arguments. */
 async function reaches(t, server, ...args) {
   const called = [];
   const client = t.connect(...args, log(called, 'listener'));
@@ -54,7 +54,7 @@ async function reaches(t, server, ...args) {
   ];
 }
 
-/** The same options in forms that a spread or Object.keys() would miss. */
+/** Options in forms that a spread or Object.keys() would miss. */
 function formsOfOptions(options) {
   class WithGetters {}
   const own = {};

@@ -106,7 +106,7 @@ function reader(socket) {
   return () => text;
 }
 
-/** What a scenario does with an implementation. Closes all that it opened. */
+/** Runs a scenario with an implementation. Closes all that it opened. */
 class Run {
   #emitters = new Map(); // and what is known of each
   #waiting = [];
@@ -211,7 +211,7 @@ class Run {
     return port;
   }
 
-  /** What a call gives: the error that it throws, or `shown` of its value. */
+  /** Returns the result of a call: the error that it throws, or `shown` of its value. */
   attempt(call, shown = () => 'returns') {
     try {
       return shown(call());
@@ -232,7 +232,7 @@ class Run {
     return list;
   }
 
-  /** What is to be undone when the scenario is over. */
+  /** Functions to call when the scenario is over. */
   onEnd(cleanup) {
     this.#cleanups.push(cleanup);
   }
@@ -256,7 +256,7 @@ function flatten(record, prefix = '') {
   return flat;
 }
 
-/** What a scenario sees of an implementation: facts by their names. */
+/** Facts about an implementation, by their names. */
 async function record(name, implementation) {
   const run = new Run(implementation);
   try {

@@ -47,7 +47,7 @@ scenario('forms of the options of createServer()', async (t) => {
 
 /* ------------------------------------------------------------------- listen() */
 
-/** Where a server listens that listen() was called with these arguments. */
+/** Returns the address of a server after listen() with these arguments. */
 async function listens(t, ...args) {
   const server = t.createServer();
   const called = [];

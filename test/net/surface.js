@@ -1,6 +1,6 @@
 'use strict';
 
-/** What modules, sockets and servers have, and what a socket says of itself. */
+/** Members of modules, sockets and servers, and their values. */
 
 const { EventEmitter } = require('node:events');
 const { Duplex } = require('node:stream');
@@ -92,7 +92,7 @@ const addresses = (socket) => ({
   'address()': show(socket.address()),
 });
 
-/** What `look` sees of a client that connects, is idle and ends. */
+/** Returns the results of `look` at a client that connects, is idle and ends. */
 async function ofClient(t, look) {
   const server = await t.listen();
   const { address, port } = server.address();
@@ -118,7 +118,7 @@ async function ofClient(t, look) {
   return seen;
 }
 
-/** What `look` sees of an accepted socket, whose peer ends. */
+/** Returns the results of `look` at an accepted socket, whose peer ends. */
 async function ofAccepted(t, look) {
   const server = await t.listen();
   const seen = {};

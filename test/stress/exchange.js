@@ -25,7 +25,7 @@ async function exchange(tally, count, send) {
   await until(() => tally.lost <= 0);
 }
 
-/** What each API does: messages go to the other host and come back. */
+/** Exchanges of each API: messages go to the other host and come back. */
 const apis = {
   async 'open()'(t, row, count, port) {
     const tally = row.tally();

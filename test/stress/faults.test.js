@@ -25,7 +25,7 @@ assert.equal(stderr, '');
 
 const { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM } = os.constants.errno;
 
-/** What each call can fail with when the system has run out of something. */
+/** Errors of each call when the system has run out of something. */
 const faults = {
   endpoints: {
     socket: [EMFILE, ENFILE, ENOMEM],

@@ -16,7 +16,7 @@ const { openSockets, until } = require('../helpers');
 
 const HOST = '127.0.0.1';
 
-/** What hostile values throw: it comes back as it is. */
+/** The exception of hostile values: it comes back as it is. */
 class Hostile extends Error {}
 
 let seed;
@@ -62,7 +62,7 @@ function fail() {
   throw new Hostile('thrown by a hostile value');
 }
 
-/** What a getter or callback does behind the back of who calls it. */
+/** Actions of a getter or callback behind the back of its caller. */
 function closeVictim() {
   try {
     pick([() => victim.close?.(), () => victim.destroy?.()])();
@@ -330,7 +330,7 @@ const usual = {
   },
 };
 
-/** What a class inherits and is documented. */
+/** Documented members that a class inherits. */
 const inherited = {
   socket: [
     ...['read', 'pause', 'resume', 'isPaused', 'cork', 'uncork', 'destroy'],

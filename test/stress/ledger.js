@@ -144,7 +144,7 @@ function exchangeSocket(socket, ledger, errors) {
   next();
 }
 
-/** The same, through an endpoint of its own that is returned. */
+/** Exchanges messages through an endpoint of its own, which is returned. */
 function exchangeEndpoint(host, port, ledger, errors) {
   const next = () => {
     if (ledger.running) send(message(ledger.next()), host, port);
@@ -171,7 +171,7 @@ const scaled = (number) => number * Number(process.env.STRESS_SCALE ?? 1);
 
 const fds = () => fs.readdirSync('/proc/self/fd').length;
 
-/** What the process holds after all garbage is gone, in bytes. */
+/** Memory of the process without garbage, in bytes. */
 function rss() {
   gc();
   gc();

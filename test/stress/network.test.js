@@ -35,7 +35,7 @@ talk('10 % duplication', 'netem duplicate 10%', {
 
 talk('25 % reordering', 'netem delay 10ms reorder 75% 50%', {
   count: 600,
-  // Of four packets one is late, so that three overtake it.
+  // One of four packets is late, so that three overtake it.
   make: netem('delay 10ms reorder 75% 50%'),
   happened: ({ here, there }) => resent(here) > 0 && resent(there) > 0,
 });

@@ -65,7 +65,7 @@ def stranger():
     return HOST[:3] + bytes([R.randint(2, 254)])
 
 
-# What stands in INIT, INIT ACK, ASCONF and RE-CONFIG (RFC 9260, 5061, 6525).
+# The parameters of INIT, INIT ACK, ASCONF and RE-CONFIG (RFC 9260, 5061, 6525).
 PARAMETERS = [
     lambda: tlv(5, stranger()),
     lambda: tlv(6, R.randbytes(16)),

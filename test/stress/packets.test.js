@@ -34,7 +34,7 @@ run('ip link set dummy0 up');
 const ROUNDS = 5;
 const PACKETS = scaled(20_000); // in each round
 const SEED = 1;
-/** Of what leaks, each round has its share; the rest comes and goes. */
+/** A leak has its share in each round; the rest comes and goes. */
 const LEAK = 1024 * 1024;
 /** Types of chunks (RFC 9260 section 3.2). */
 const [INIT_ACK, SACK, HEARTBEAT_ACK, ABORT, ERROR, COOKIE_ACK] = [

@@ -128,7 +128,7 @@ function badPeer(t, api, port, source) {
   return peer;
 }
 
-/** What lives on: it echoes what good peers send, by either API. */
+/** The side under test: it echoes messages of good peers, by either API. */
 async function survive(t, row, api, { recvMaxlen }) {
   const survivor = {
     /** Called for what bad peers send. */
@@ -231,7 +231,7 @@ function peers(fault, how, body, { recvMaxlen = 2 ** 20 } = {}) {
   }
 }
 
-/** What open() may say of a peer that died, on the next send to it. */
+/** Errors that open() may report of a dead peer on the next send to it. */
 const GONE = ['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT'];
 
 function onlyErrors(row, allowed) {

@@ -8,10 +8,10 @@ const helpers = require('../helpers');
 const { printTable } = require('./table');
 const { Tally } = require('./traffic');
 
-/** What a scenario may take, ms; an emulated CPU needs some of it. */
+/** Time limit of a scenario in ms; an emulated CPU needs some of it. */
 const LIMIT = 180_000;
 
-/** What the memory of the process may grow by in one scenario, MB. */
+/** Limit for the growth of the process in one scenario, in MB. */
 const GROWTH = 64;
 
 const fds = () => fs.readdirSync('/proc/self/fd').length;

@@ -23,7 +23,7 @@ const sockets = () =>
     }
   }).length;
 
-/** What was reported instead of being done; every scenario must end with it. */
+/** The report of what was not done; every scenario must end with it. */
 class Reports {
   list = [];
   #wake = () => {};

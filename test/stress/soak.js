@@ -174,7 +174,7 @@ async function main() {
   clearInterval(sample);
   running = false;
 
-  // What a lost message holds up must not hold up the report.
+  // The report must not wait for a lost message.
   const patience = AbortSignal.timeout(60_000);
   const settled = async () => {
     await Promise.all(traffic);

@@ -1,6 +1,6 @@
 'use strict';
 
-// What happens to the machine or to a process while messages are on their way.
+// Events of the machine or of a process while messages are on their way.
 // It needs root: it sets the system's clock and what SCTP may have of its memory
 // for some seconds, and back.
 
@@ -23,11 +23,11 @@ async function standstill(row, ms, during) {
   await during();
   const { once } = row.progress;
   await wait(ms);
-  // What was on its way may have come.
+  // Messages on their way may have come.
   assert.ok(row.progress.once - once <= 16, 'the fault did not stop anything');
 }
 
-/** What the kernel has for all of SCTP, in pages; it has no such per network. */
+/** Memory for all of SCTP in pages; Linux has no such limit per network. */
 function sctpMemory(value) {
   const file = '/proc/sys/net/sctp/sctp_mem';
   const script = value ? `echo ${value} >${file}` : `cat ${file}`;

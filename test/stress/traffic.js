@@ -74,7 +74,7 @@ function drained(handle) {
   return draining.get(handle);
 }
 
-/** Of an association that has just ended, or a link that is down. */
+/** Errors of an association that has just ended, or of a link that is down. */
 const passing = [
   'ESHUTDOWN',
   'EADDRNOTAVAIL',

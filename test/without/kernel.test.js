@@ -41,7 +41,7 @@ for (const host of ['127.0.0.1', '::1']) {
 }
 
 /**
- * What isSupported() says in a root of its own, in which `prepare`, a script,
+ * Returns isSupported() of a root of its own, in which `prepare`, a script,
  * has put into /etc, /lib/modules and /boot what another system has there.
  */
 function supportedIn(prepare, environment = {}) {
