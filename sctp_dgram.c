@@ -941,12 +941,12 @@ static void sd_addr_find_scope(union sd_addr *addr) {
 }
 
 /* Gets the packed local addresses of an association or, with id 0, of a
- * listener, to be freed by sd_sys_free_local(). Returns their number. */
+ * listener, to be freed by sd_sys_free_local(). Returns their number, or 0. */
 static int sd_sys_local_addresses(int fd, sctp_assoc_t id, char **packed) {
   struct sockaddr *addrs;
   int count = sctp_getladdrs(fd, id, &addrs);
   *packed = count > 0 ? (char *)addrs : NULL;
-  return count < 0 ? -errno : count;
+  return count > 0 ? count : 0;
 }
 
 static void sd_sys_free_local(char *packed) {
@@ -955,12 +955,12 @@ static void sd_sys_free_local(char *packed) {
 }
 
 /* Gets the packed addresses of the peer, to be freed by sd_sys_free_peer().
- * Returns their number. */
+ * Returns their number, or 0. */
 static int sd_sys_peer_addresses(int fd, sctp_assoc_t id, char **packed) {
   struct sockaddr *addrs;
   int count = sctp_getpaddrs(fd, id, &addrs);
   *packed = count > 0 ? (char *)addrs : NULL;
-  return count < 0 ? -errno : count;
+  return count > 0 ? count : 0;
 }
 
 static void sd_sys_free_peer(char *packed) {
@@ -4047,7 +4047,7 @@ static napi_value sd_local_addresses(napi_env env, int fd, sctp_assoc_t id,
                                      const union sd_addr *first) {
   char *packed;
   int count = sd_sys_local_addresses(fd, id, &packed);
-  napi_value array = sd_addrs_array(env, packed, count > 0 ? count : 0, first);
+  napi_value array = sd_addrs_array(env, packed, count, first);
   sd_sys_free_local(packed);
   return array;
 }
@@ -4722,7 +4722,7 @@ static napi_value sd_js_socket_remote_addresses(napi_env env,
   sd_socket_status(socket, &status);
   count =
       sd_sys_peer_addresses(socket->handle.fd, status.sstat_assoc_id, &packed);
-  if (count <= 0)
+  if (count == 0)
     return sd_addrs_array(env, (char *)&socket->remote, 1, &socket->remote);
   array = sd_addrs_array(env, packed, count, &socket->remote);
   sd_sys_free_peer(packed);
