@@ -1,6 +1,7 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { lookup } = require('node:dns/promises');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const { createServer } = require('..');
@@ -47,7 +48,6 @@ for (const [name, args, expected] of [
   ['a port as text', ['0'], '0.0.0.0'],
   ['port and backlog', [0, 5], '0.0.0.0'],
   ['port, host and backlog', [0, '127.0.0.1', 5], '127.0.0.1'],
-  ['port and a host name', [0, 'localhost'], '127.0.0.1'],
   ['options', [{ port: 0, host: '127.0.0.1', backlog: 1 }], '127.0.0.1'],
   ['null as options', [null], '0.0.0.0'],
   ['a host and no port', [undefined, '127.0.0.1'], '127.0.0.1'],
@@ -66,6 +66,13 @@ for (const [name, args, expected] of [
     assert.equal(server.address().address, expected);
   });
 }
+
+test('listen() takes port and a host name', async (t) => {
+  const server = t.server();
+  await new Promise((resolve) => server.listen(0, 'localhost', resolve));
+  const { address } = await lookup('localhost'); // of either family
+  assert.equal(server.address().address, address);
+});
 
 test('listen(port) keeps the host that createServer() was given', async (t) => {
   const server = t.server({ host: '127.0.0.1' });
