@@ -13,7 +13,10 @@ const snippetsOf = (file, language) =>
   [...read(file).matchAll(/^```(\w+)\n(.*?)^```/gms)]
     .filter((match) => match[1] === language)
     .map(([, , source]) => source);
-const snippets = snippetsOf('README.md', 'js');
+const snippets = [
+  ...snippetsOf('README.md', 'js'),
+  ...snippetsOf('docs/datagrams.md', 'js'),
+];
 
 /** Runs a program of the repository; the test may write its input. */
 function start(file, ...args) {
@@ -41,7 +44,9 @@ async function line(child, pattern) {
   }
 }
 
-test('the README has its snippets', () => assert.equal(snippets.length, 3));
+test('README.md and docs/datagrams.md have their snippets', () => {
+  assert.equal(snippets.length, 3);
+});
 
 /** The snippet as a user runs it, who has installed the package. */
 const asUser = (source) => source.replace(/const \{ .* \} =/, 'const {} =');
@@ -124,7 +129,7 @@ test('docs/install.md names the packages that scripts/build asks for', () => {
   }
 });
 
-test('the links in README.md and docs/install.md lead somewhere', () => {
+test('the links in README.md and docs lead somewhere', () => {
   const anchors = (file) =>
     [...read(file).matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
       title
@@ -132,7 +137,8 @@ test('the links in README.md and docs/install.md lead somewhere', () => {
         .replace(/[^\w -]/g, '')
         .replaceAll(' ', '-'),
     );
-  for (const file of ['README.md', INSTALL]) {
+  const pages = fs.readdirSync(path.join(root, 'docs'));
+  for (const file of ['README.md', ...pages.map((name) => `docs/${name}`)]) {
     for (const [, link] of read(file).matchAll(/\]\(([^)\s]+)\)/g)) {
       const [name, anchor] = link.split('#');
       const target = name ? path.join(path.dirname(file), name) : file;
