@@ -18,6 +18,11 @@ const LOADS = `const { open } = require('sctp-napi');
 try { open('127.0.0.1', 0, 1, () => {}).close(); } catch (error) { if (error.syscall !== 'socket') throw error; }
 console.log('loaded');`;
 
+/** The environment without the settings that `npm run` hands on. */
+const environment = Object.fromEntries(
+  Object.entries(process.env).filter(([key]) => !key.startsWith('npm_')),
+);
+
 /** The program of a package manager, fetched once. */
 function program(name, version) {
   const directory = path.join(
@@ -95,7 +100,7 @@ for (const [name, version, command, off, { node = [], env = {} } = {}] of [
           cwd: project,
           encoding: 'utf8',
           env: {
-            ...process.env,
+            ...environment,
             ...env,
             HOME: home,
             YARN_ENABLE_SCRIPTS: scripts === 'on' ? '1' : '0',
