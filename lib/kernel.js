@@ -43,7 +43,7 @@ function blacklisted() {
     for (const name of names.sort()) {
       const file = path.join(folder, name);
       const line =
-        /^[ \t]*(blacklist[ \t]+sctp|install[ \t]+sctp[ \t].*)$/m.exec(
+        /^[ \t]*(blacklist[ \t]+sctp|install[ \t]+sctp[ \t]+\S*(true|false))\b/m.exec(
           text(file),
         )?.[1];
       if (line) return { file, line };
