@@ -1019,8 +1019,8 @@ export type Support =
  * sentences for people. An error of `open()`, `connect()` and `listen()` says the
  * same.
  *
- * It never throws. It makes a socket and closes it, which lets Linux load its
- * module if that is allowed.
+ * The function never throws. It makes a socket and closes it, which lets Linux
+ * load its module if that is allowed.
  */
 export function isSupported(): Support;
 

@@ -16,7 +16,7 @@ const prebuilt = {
 const compiled = path.join(__dirname, '../build/Release/sctp_dgram.node');
 
 const COMPILE =
-  'compile it with `npx sctp-napi build`, in a clone with `npm run build`';
+  'compile it with `npx sctp-napi build`, in a clone with `scripts/build`';
 
 /** Why the addon cannot be loaded here, if that is known before it is tried. */
 function unsuitable() {
@@ -98,7 +98,10 @@ function explain(error) {
   const { message, stack } = error;
   const { reason, hint } = whyNot(error.code);
   error.message = `${message}: ${reason}; ${hint}`;
-  error.stack = stack.replace(message, () => error.message);
+  // Error.prepareStackTrace may have made something else of it.
+  if (typeof stack === 'string') {
+    error.stack = stack.replace(message, () => error.message);
+  }
 }
 
 /** A function of the addon whose errors say why there is no SCTP. */

@@ -13,7 +13,7 @@ const test = require('node:test');
 const { CACHE } = process.env;
 const installed = path.join(CACHE, 'root/project/node_modules/sctp-napi');
 const compile =
-  'compile it with `npx sctp-napi build`, in a clone with `npm run build`';
+  'compile it with `npx sctp-napi build`, in a clone with `scripts/build`';
 
 const CALLS = `
 const sctp = require('sctp-napi');

@@ -72,7 +72,7 @@ for (const [name, version, command, off, { node = [], env = {} } = {}] of [
   ['pnpm', '10.34.8', ['add', tarball], '--ignore-scripts'],
   ['pnpm', '12.20.0', ['add', tarball], '--ignore-scripts'],
   ['yarn', '1.22.22', ['add', tarball], '--ignore-scripts'],
-  // It takes no such option to `add`, and its projects run under its own node.
+  // Yarn 4 has no such option of `add`, and runs its projects with `yarn node`.
   [
     '@yarnpkg/cli-dist',
     '4.18.1',
