@@ -892,10 +892,14 @@ export type Notification =
         ssf_error: number;
         ssf_info: {
           sinfo_stream: number;
+          sinfo_ssn: number;
           sinfo_flags: number;
           sinfo_ppid: number;
           sinfo_context: number;
           sinfo_timetolive: number;
+          sinfo_tsn: number;
+          sinfo_cumtsn: number;
+          sinfo_assoc_id: number;
         };
         ssf_assoc_id: number;
         ssf_data: Buffer;
@@ -915,6 +919,7 @@ export type Notification =
           snd_flags: number;
           snd_ppid: number;
           snd_context: number;
+          snd_assoc_id: number;
         };
         ssfe_assoc_id: number;
         /** The data of one chunk; a long message has several. */
@@ -959,6 +964,7 @@ export type Notification =
         auth_flags: number;
         auth_length: number;
         auth_keynumber: number;
+        auth_altkeynumber: number;
         /** `constants.SCTP_AUTH_NEW_KEY` and so on. */
         auth_indication: number;
         auth_assoc_id: number;

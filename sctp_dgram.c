@@ -17,7 +17,7 @@
  *                     loop, methods, open
  *   6. Socket         options and addresses, receive, send, loop, methods,
  *                     listener
- *   7. Kernel tables  notifications
+ *   7. Kernel tables  fields, options, notifications, export
  *   8. Module         init
  *
  * Glossary. Other terms are those of RFC 6458, RFC 9260 and libuv.
@@ -52,7 +52,7 @@
  *   handle               the addon's list, then its   sd_handle_maybe_free()
  *                        JavaScript object
  *   descriptor, poll,    the handle                   sd_handle_close();
- * libuv's timer                                             close callbacks
+ *   timer                                             close callbacks
  *   peer                 the endpoint; spare ones     sd_peers_free()
  *                        are used again
  *   destination          its peer                     sd_destination_remove()
@@ -61,7 +61,7 @@
  *   receive batch        its ArrayBuffer              the garbage collector
  *   unsent messages      the socket's reference to    sd_socket_cancel_unsent()
  *                        a JavaScript array
- *   iovecs of sendBatch  the call sd_js_endpoint_send_batch()
+ *   iovecs of sendBatch  the call                     the end of the call
  *
  * Lifetime.
  *
@@ -96,14 +96,14 @@
  *    JavaScript runs, and delivers it: short messages from the slab, long ones
  *    in blocks, which JavaScript cannot reach before. JavaScript may take the
  *    slab away, so the slab is looked up again after it may have run. A block
- * is filled by messages of one association only. Items of the batch refer to
+ *    is filled by messages of one association only. Items of the batch refer to
  *    peers by index, so they are delivered before peers change; close() empties
  *    the batch.
  * 8. One asynchronous cleanup hook per environment closes all handles and is
  *    removed by the last close callback. From then on, and after an upcall has
  *    failed because the thread is being terminated, there are no upcalls.
  * 9. The state of an environment is its instance data; nothing static is
- * written to. Only the thread of its environment uses a handle.
+ *    written to. Only the thread of its environment uses a handle.
  */
 
 #define _GNU_SOURCE /* accept4 */
@@ -858,14 +858,6 @@ static ssize_t sd_sys_discard(int fd, char scratch[SD_SCRATCH]) {
   return n;
 }
 
-/* Returns SO_SNDBUF, which is also the length of the longest message. */
-static int sd_send_buffer(int fd) {
-  int size = 0;
-  socklen_t length = sizeof size;
-  sd_sys_getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &length);
-  return size;
-}
-
 /* Finds the source address of packets to `to` by the host's routes, without
  * a port. */
 static void sd_addr_source(const union sd_addr *to, union sd_addr *source) {
@@ -886,13 +878,22 @@ struct sd_option {
   socklen_t length;
 };
 
-static int sd_set_options(int fd, const struct sd_option *options,
+/* Sets options of a socket. Those of IPv6 are for sockets that have it, and an
+ * older kernel lacks some notifications. */
+static int sd_set_options(int fd, int family, const struct sd_option *options,
                           size_t count) {
   size_t i;
   int error = 0;
-  for (i = 0; i < count && error == 0; i++)
-    error = sd_sys_setsockopt(fd, options[i].level, options[i].name,
-                              options[i].value, options[i].length);
+  for (i = 0; i < count && error == 0; i++) {
+    const struct sd_option *option = &options[i];
+    if (option->level == IPPROTO_IPV6 && family != AF_INET6)
+      continue;
+    error = sd_sys_setsockopt(fd, option->level, option->name, option->value,
+                              option->length);
+    if (error == -EINVAL && option->level == IPPROTO_SCTP &&
+        option->name == SCTP_EVENT)
+      error = 0;
+  }
   return error;
 }
 
@@ -907,8 +908,7 @@ static int sd_set_common_options(int fd, int family) {
       {IPPROTO_SCTP, SCTP_RECVRCVINFO, &on, sizeof on},
       {IPPROTO_SCTP, SCTP_I_WANT_MAPPED_V4_ADDR, &off, sizeof off},
   };
-  size_t count = sizeof options / sizeof *options;
-  return sd_set_options(fd, options, family == AF_INET6 ? count : count - 1);
+  return sd_set_options(fd, family, options, sizeof options / sizeof *options);
 }
 
 /* Returns whether sysctl net.sctp.sndbuf_policy gives each association of a
@@ -945,8 +945,11 @@ static void sd_addr_find_scope(union sd_addr *addr) {
 static int sd_sys_local_addresses(int fd, sctp_assoc_t id, char **packed) {
   struct sockaddr *addrs;
   int count = sctp_getladdrs(fd, id, &addrs);
-  *packed = count > 0 ? (char *)addrs : NULL;
-  return count > 0 ? count : 0;
+  *packed = NULL;
+  if (count <= 0)
+    return 0;
+  *packed = (char *)addrs;
+  return count;
 }
 
 static void sd_sys_free_local(char *packed) {
@@ -959,8 +962,11 @@ static void sd_sys_free_local(char *packed) {
 static int sd_sys_peer_addresses(int fd, sctp_assoc_t id, char **packed) {
   struct sockaddr *addrs;
   int count = sctp_getpaddrs(fd, id, &addrs);
-  *packed = count > 0 ? (char *)addrs : NULL;
-  return count > 0 ? count : 0;
+  *packed = NULL;
+  if (count <= 0)
+    return 0;
+  *packed = (char *)addrs;
+  return count;
 }
 
 static void sd_sys_free_peer(char *packed) {
@@ -1534,6 +1540,57 @@ static napi_value sd_js_unref(napi_env env, napi_callback_info info) {
   return sd_js_set_unrefed(env, info, true);
 }
 
+/* Makes the result of a system call, a number or -errno, for lib/. */
+static napi_value sd_result(napi_env env, int number) {
+  napi_value result;
+  SD_CHECK(env, napi_create_int32(env, number, &result));
+  return result;
+}
+
+/* Reads level, name and bytes of a socket option. */
+static bool sd_arg_option(napi_env env, const napi_value *argv,
+                          struct sd_option *option) {
+  double level, name;
+  void *data;
+  size_t size;
+  if (!sd_arg_integer(env, argv[0], "level", 0, INT32_MAX, &level) ||
+      !sd_arg_integer(env, argv[1], "name", 0, INT32_MAX, &name) ||
+      !sd_arg_bytes(env, argv[2], "bytes", &data, &size))
+    return false;
+  *option = (struct sd_option){.level = (int)level,
+                               .name = (int)name,
+                               .value = data,
+                               .length = (socklen_t)size};
+  return true;
+}
+
+/* getOption(level, name, bytes) writes the option into `bytes`, from which the
+ * kernel reads what it is about, and returns its length or -errno. */
+static napi_value sd_js_get_option(napi_env env, napi_callback_info info) {
+  napi_value argv[3], self;
+  struct sd_handle *handle = sd_this(env, info, 3, argv, &self);
+  struct sd_option option;
+  int error;
+  if (!handle || !sd_check_open(env, handle) ||
+      !sd_arg_option(env, argv, &option))
+    return NULL;
+  error = sd_sys_getsockopt(handle->fd, option.level, option.name,
+                            (void *)option.value, &option.length);
+  return sd_result(env, error < 0 ? error : (int)option.length);
+}
+
+/* setOption(level, name, bytes) returns 0 or -errno. */
+static napi_value sd_js_set_option(napi_env env, napi_callback_info info) {
+  napi_value argv[3], self;
+  struct sd_handle *handle = sd_this(env, info, 3, argv, &self);
+  struct sd_option option;
+  if (!handle || !sd_check_open(env, handle) ||
+      !sd_arg_option(env, argv, &option))
+    return NULL;
+  return sd_result(env, sd_sys_setsockopt(handle->fd, option.level, option.name,
+                                          option.value, option.length));
+}
+
 /* Copies the text of a peer's ABORT from `cause`, the sac_info of
  * SCTP_COMM_LOST: RFC 9260 section 3.3.10.12, User-Initiated Abort. Returns
  * its length. */
@@ -1556,6 +1613,31 @@ static bool sd_set_reason(napi_env env, napi_value error, const char *text,
   return length == 0 ||
          (napi_create_string_utf8(env, text, length, &reason) == napi_ok &&
           sd_define(env, error, "reason", reason));
+}
+
+#define SD_METHOD(js_name, function)                                           \
+  { .utf8name = js_name, .method = function, .attributes = napi_default_method }
+
+#define SD_CALLBACK(name)                                                      \
+  {                                                                            \
+    .utf8name = #name, .getter = sd_js_get_##name, .setter = sd_js_set_##name, \
+    .attributes = napi_enumerable | napi_configurable                          \
+  }
+
+static napi_status sd_define_class(napi_env env, struct sd_addon *addon,
+                                   enum sd_class which, const char *name,
+                                   napi_property_descriptor *methods,
+                                   size_t count) {
+  napi_value class;
+  napi_status status;
+  size_t i;
+  for (i = 0; i < count; i++)
+    methods[i].data = addon; /* for sd_this() */
+  status = napi_define_class(env, name, NAPI_AUTO_LENGTH, sd_js_construct, NULL,
+                             count, methods, &class);
+  if (status == napi_ok)
+    status = napi_create_reference(env, class, 1, &addon->classes[which]);
+  return status;
 }
 
 /* === 3. Receiving ========================================================= */
@@ -3635,6 +3717,65 @@ static napi_value sd_js_endpoint_close(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* Gets Symbol.dispose, or undefined if this version of Node has none. */
+static napi_status sd_symbol_dispose(napi_env env, napi_value *result) {
+  napi_value global, symbol;
+  napi_status status = napi_get_global(env, &global);
+  if (status == napi_ok)
+    status = napi_get_named_property(env, global, "Symbol", &symbol);
+  if (status == napi_ok)
+    status = napi_get_named_property(env, symbol, "dispose", result);
+  return status;
+}
+
+/* Replaces the endpoint's send() by the one that makeSend() makes of it. */
+static napi_status sd_wrap_send(napi_env env, struct sd_addon *addon) {
+  napi_property_descriptor send = {.utf8name = "send",
+                                   .attributes = napi_default_method};
+  napi_value class, prototype, native, throwing;
+  napi_status status =
+      napi_get_reference_value(env, addon->classes[SD_ENDPOINT], &class);
+  if (status == napi_ok &&
+      (status = napi_get_named_property(env, class, "prototype", &prototype)) ==
+          napi_ok &&
+      (status = napi_get_named_property(env, prototype, "send", &native)) ==
+          napi_ok &&
+      (status = napi_get_reference_value(env, addon->make_send, &throwing)) ==
+          napi_ok &&
+      (status = napi_call_function(env, throwing, throwing, 1, &native,
+                                   &send.value)) == napi_ok)
+    status = napi_define_properties(env, prototype, 1, &send);
+  return status;
+}
+
+static napi_status sd_define_endpoint(napi_env env, struct sd_addon *addon) {
+  napi_property_descriptor methods[] = {
+      SD_METHOD("send", sd_js_endpoint_send),
+      SD_METHOD("sendBatch", sd_js_endpoint_send_batch),
+      SD_METHOD("close", sd_js_endpoint_close),
+      SD_METHOD("address", sd_js_address),
+      SD_METHOD("ref", sd_js_ref),
+      SD_METHOD("unref", sd_js_unref),
+      SD_CALLBACK(onDrain),
+      SD_CALLBACK(onPeer),
+      SD_CALLBACK(onUndelivered),
+      SD_METHOD(NULL, sd_js_endpoint_close), /* [Symbol.dispose] */
+  };
+  size_t count = sizeof methods / sizeof *methods;
+  napi_value dispose;
+  napi_valuetype type;
+  napi_status status = sd_symbol_dispose(env, &dispose);
+  if (status == napi_ok)
+    status = napi_typeof(env, dispose, &type);
+  if (status != napi_ok)
+    return status;
+  methods[count - 1].name = dispose;
+  if (type != napi_symbol)
+    count--;
+  status = sd_define_class(env, addon, SD_ENDPOINT, "Endpoint", methods, count);
+  return status == napi_ok ? sd_wrap_send(env, addon) : status;
+}
+
 /* --- 5.9 Open ------------------------------------------------------------- */
 
 /* Incoming streams that an endpoint accepts. All messages are unordered, so
@@ -3676,10 +3817,11 @@ static int sd_endpoint_options(int fd, int family) {
   static const int events[] = {SCTP_ASSOC_CHANGE, SCTP_PEER_ADDR_CHANGE,
                                SCTP_SEND_FAILED_EVENT,
                                SCTP_PARTIAL_DELIVERY_EVENT};
-  size_t count = sizeof options / sizeof *options, i;
+  size_t i;
   int error = sd_set_common_options(fd, family);
   if (error == 0)
-    error = sd_set_options(fd, options, family == AF_INET6 ? count : count - 1);
+    error =
+        sd_set_options(fd, family, options, sizeof options / sizeof *options);
   for (i = 0; i < sizeof events / sizeof *events && error == 0; i++)
     error = sd_sys_event(fd, events[i], true);
   return error;
@@ -3838,141 +3980,58 @@ struct sd_listener {
   size_t batch_max;
 };
 
-/* Options of a socket. 0 stands for the kernel's value. */
+/* The most options that connect() and listen() take, and bytes of all. */
+#define SD_OPTIONS 64
+#define SD_OPTION_BYTES 8192
+
+/* How lib/ wants a socket, or the sockets that a listener accepts. */
 struct sd_settings {
-  uint32_t no_delay;
-  uint32_t v6_only;
-  uint32_t out_streams;
-  uint32_t in_streams;
-  uint32_t init_attempts;
-  uint32_t init_max_timeout; /* ms, as all times */
-  uint32_t sack_delay;
-  uint32_t sack_freq;
-  uint32_t rto_initial;
-  uint32_t rto_min;
-  uint32_t rto_max;
-  uint32_t heartbeat;
-  uint32_t no_heartbeat;
-  uint32_t path_max_retrans;
-  uint32_t assoc_max_retrans;
-  uint32_t max_message;
-  uint32_t batch_max;
+  struct sd_option options[SD_OPTIONS];
+  uint32_t count;
+  char bytes[SD_OPTION_BYTES]; /* values of the options */
+  size_t max_message;          /* bytes of the longest message to receive */
+  size_t batch_max; /* bytes at which received messages are delivered */
 };
 
-static const struct {
-  const char *name;
-  size_t offset;
-} sd_setting_names[] = {
-    {"noDelay", offsetof(struct sd_settings, no_delay)},
-    {"ipv6Only", offsetof(struct sd_settings, v6_only)},
-    {"outStreams", offsetof(struct sd_settings, out_streams)},
-    {"inStreams", offsetof(struct sd_settings, in_streams)},
-    {"initAttempts", offsetof(struct sd_settings, init_attempts)},
-    {"initMaxTimeout", offsetof(struct sd_settings, init_max_timeout)},
-    {"sackDelay", offsetof(struct sd_settings, sack_delay)},
-    {"sackFreq", offsetof(struct sd_settings, sack_freq)},
-    {"rtoInitial", offsetof(struct sd_settings, rto_initial)},
-    {"rtoMin", offsetof(struct sd_settings, rto_min)},
-    {"rtoMax", offsetof(struct sd_settings, rto_max)},
-    {"heartbeat", offsetof(struct sd_settings, heartbeat)},
-    {"noHeartbeat", offsetof(struct sd_settings, no_heartbeat)},
-    {"pathMaxRetrans", offsetof(struct sd_settings, path_max_retrans)},
-    {"assocMaxRetrans", offsetof(struct sd_settings, assoc_max_retrans)},
-    {"maxMessageSize", offsetof(struct sd_settings, max_message)},
-    {"batchMax", offsetof(struct sd_settings, batch_max)},
-};
-
-/* Reads an object of numbers, each of which may be missing. */
-static bool sd_arg_settings(napi_env env, napi_value object,
+/* Reads an array of [level, name, bytes], and two numbers. It keeps copies of
+ * the bytes, since a getter of a later element may take their memory away. */
+static bool sd_arg_settings(napi_env env, const napi_value *argv,
                             struct sd_settings *settings) {
-  size_t i;
-  memset(settings, 0, sizeof *settings);
-  for (i = 0; i < sizeof sd_setting_names / sizeof *sd_setting_names; i++) {
-    const char *name = sd_setting_names[i].name;
-    napi_value value;
-    napi_valuetype type;
-    double number;
-    if (napi_get_named_property(env, object, name, &value) != napi_ok ||
-        napi_typeof(env, value, &type) != napi_ok) {
+  double max_message, batch_max;
+  size_t used = 0;
+  uint32_t i, j;
+  if (napi_get_array_length(env, argv[0], &settings->count) != napi_ok ||
+      settings->count > SD_OPTIONS) {
+    sd_throw_type(env, "options", "an array", argv[0]);
+    return false;
+  }
+  for (i = 0; i < settings->count; i++) {
+    napi_value row, option[3];
+    bool got = napi_get_element(env, argv[0], i, &row) == napi_ok;
+    for (j = 0; j < 3 && got; j++)
+      got = napi_get_element(env, row, j, &option[j]) == napi_ok;
+    if (!got) {
       sd_throw_status(env);
       return false;
     }
-    if (type == napi_undefined)
-      continue;
-    if (!sd_arg_integer(env, value, name, 0, UINT32_MAX, &number))
+    if (!sd_arg_option(env, option, &settings->options[i]))
       return false;
-    *(uint32_t *)((char *)settings + sd_setting_names[i].offset) =
-        (uint32_t)number;
+    if (settings->options[i].length > SD_OPTION_BYTES - used) {
+      sd_throw_system(env, "setsockopt", -E2BIG, NULL, 0);
+      return false;
+    }
+    memcpy(settings->bytes + used, settings->options[i].value,
+           settings->options[i].length);
+    settings->options[i].value = settings->bytes + used;
+    used += settings->options[i].length;
   }
+  if (!sd_arg_integer(env, argv[1], "maxMessageSize", 0, UINT32_MAX,
+                      &max_message) ||
+      !sd_arg_integer(env, argv[2], "batchMax", 0, UINT32_MAX, &batch_max))
+    return false;
+  settings->max_message = (size_t)max_message;
+  settings->batch_max = (size_t)batch_max;
   return true;
-}
-
-/* Sets heartbeats. With `flags` 0 nothing changes; with an interval of 0 the
- * interval does not. */
-static int sd_set_heartbeat(int fd, uint32_t flags, uint32_t interval) {
-  struct sctp_paddrparams params = {.spp_flags = flags,
-                                    .spp_hbinterval = interval};
-  return sd_sys_setsockopt(fd, IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &params,
-                           sizeof params);
-}
-
-/* Applies settings (RFC 6458 sections 8.1 and 6.2.2). The kernel keeps its
- * value where a field is 0. */
-static int sd_settings_apply(int fd, int family, const struct sd_settings *s) {
-  const int no_delay = s->no_delay != 0, v6_only = s->v6_only != 0;
-  const struct sctp_initmsg init = {
-      .sinit_num_ostreams = (uint16_t)s->out_streams,
-      .sinit_max_instreams = (uint16_t)s->in_streams,
-      .sinit_max_attempts = (uint16_t)s->init_attempts,
-      .sinit_max_init_timeo = (uint16_t)s->init_max_timeout};
-  const struct sctp_sack_info sack = {.sack_delay = s->sack_delay,
-                                      .sack_freq = s->sack_freq};
-  const struct sctp_rtoinfo rto = {.srto_initial = s->rto_initial,
-                                   .srto_min = s->rto_min,
-                                   .srto_max = s->rto_max};
-  const struct sctp_assocparams assoc = {.sasoc_asocmaxrxt =
-                                             (uint16_t)s->assoc_max_retrans};
-  const struct sctp_paddrparams path = {.spp_pathmaxrxt =
-                                            (uint16_t)s->path_max_retrans};
-  const struct sd_option options[] = {
-      {IPPROTO_SCTP, SCTP_NODELAY, &no_delay, sizeof no_delay},
-      {IPPROTO_SCTP, SCTP_INITMSG, &init, sizeof init},
-      {IPPROTO_SCTP, SCTP_DELAYED_SACK, &sack, sizeof sack},
-      {IPPROTO_SCTP, SCTP_RTOINFO, &rto, sizeof rto},
-      {IPPROTO_SCTP, SCTP_ASSOCINFO, &assoc, sizeof assoc},
-      {IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &path, sizeof path},
-      {IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only},
-  };
-  size_t count = sizeof options / sizeof *options;
-  int error =
-      sd_set_options(fd, options, family == AF_INET6 ? count : count - 1);
-  if (error == 0)
-    error = sd_set_heartbeat(fd,
-                             s->no_heartbeat ? SPP_HB_DISABLE
-                             : s->heartbeat  ? SPP_HB_ENABLE
-                                             : 0,
-                             s->heartbeat);
-  return error;
-}
-
-/* Subscribes to the notifications that are rare enough to be always on.
- * Accepted sockets inherit this, so that they miss none. */
-static int sd_subscribe(int fd) {
-  static const int types[] = {
-      SCTP_ASSOC_CHANGE,           SCTP_PEER_ADDR_CHANGE,
-      SCTP_REMOTE_ERROR,           SCTP_SHUTDOWN_EVENT,
-      SCTP_PARTIAL_DELIVERY_EVENT, SCTP_ADAPTATION_INDICATION,
-      SCTP_STREAM_RESET_EVENT,     SCTP_ASSOC_RESET_EVENT,
-      SCTP_STREAM_CHANGE_EVENT,    SCTP_SEND_FAILED_EVENT,
-  };
-  size_t i;
-  int error = 0;
-  for (i = 0; i < sizeof types / sizeof *types && error == 0; i++) {
-    error = sd_sys_event(fd, types[i], true);
-    if (error == -EINVAL) /* an older kernel lacks some */
-      error = 0;
-  }
-  return error;
 }
 
 /* Makes a one-to-one socket and binds it, if there are local addresses. Returns
@@ -3987,9 +4046,7 @@ static int sd_stream_socket(int family, const struct sd_settings *settings,
   *syscall = "setsockopt";
   error = sd_set_common_options(fd, family);
   if (error == 0)
-    error = sd_settings_apply(fd, family, settings);
-  if (error == 0)
-    error = sd_subscribe(fd);
+    error = sd_set_options(fd, family, settings->options, settings->count);
   if (error == 0 && locals->count) {
     *syscall = "bind";
     error = sd_sys_bindx(fd, locals);
@@ -4655,64 +4712,6 @@ static napi_value sd_js_socket_close(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-static napi_value sd_js_socket_set_no_delay(napi_env env,
-                                            napi_callback_info info) {
-  napi_value value;
-  struct sd_socket *socket = sd_this_socket(env, info, 1, &value);
-  bool on;
-  int number;
-  if (!socket)
-    return NULL;
-  SD_CHECK(env, napi_get_value_bool(env, value, &on));
-  number = on;
-  sd_sys_setsockopt(socket->handle.fd, IPPROTO_SCTP, SCTP_NODELAY, &number,
-                    sizeof number);
-  return NULL;
-}
-
-/* setHeartbeat(on, interval) takes ms; 0 leaves the interval as it is. */
-static napi_value sd_js_socket_set_heartbeat(napi_env env,
-                                             napi_callback_info info) {
-  napi_value argv[2];
-  struct sd_socket *socket = sd_this_socket(env, info, 2, argv);
-  double interval;
-  bool on;
-  if (!socket)
-    return NULL;
-  SD_CHECK(env, napi_get_value_bool(env, argv[0], &on));
-  if (sd_arg_integer(env, argv[1], "interval", 0, UINT32_MAX, &interval))
-    sd_set_heartbeat(socket->handle.fd, on ? SPP_HB_ENABLE : SPP_HB_DISABLE,
-                     (uint32_t)interval);
-  return NULL;
-}
-
-/* setEvents(on) subscribes to the notifications that come with every burst
- * of messages, or with every association without AUTH. They are only for
- * those who listen to them. */
-static napi_value sd_js_socket_set_events(napi_env env,
-                                          napi_callback_info info) {
-  napi_value value;
-  struct sd_socket *socket = sd_this_socket(env, info, 1, &value);
-  bool on;
-  if (!socket)
-    return NULL;
-  SD_CHECK(env, napi_get_value_bool(env, value, &on));
-  sd_sys_event(socket->handle.fd, SCTP_SENDER_DRY_EVENT, on);
-  sd_sys_event(socket->handle.fd, SCTP_AUTHENTICATION_EVENT, on);
-  return NULL;
-}
-
-static napi_value sd_js_socket_max_send_size(napi_env env,
-                                             napi_callback_info info) {
-  struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
-  napi_value result;
-  if (!socket)
-    return NULL;
-  SD_CHECK(env,
-           napi_create_int32(env, sd_send_buffer(socket->handle.fd), &result));
-  return result;
-}
-
 static napi_value sd_js_socket_remote_addresses(napi_env env,
                                                 napi_callback_info info) {
   struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
@@ -4746,75 +4745,12 @@ static napi_value sd_js_socket_local_addresses(napi_env env,
                             &source);
 }
 
-static bool sd_set_path(napi_env env, napi_value object,
-                        const struct sctp_paddrinfo *path) {
-  return sd_define_number(env, object, "state", path->spinfo_state) &&
-         sd_define_number(env, object, "cwnd", path->spinfo_cwnd) &&
-         sd_define_number(env, object, "srtt", path->spinfo_srtt) &&
-         sd_define_number(env, object, "rto", path->spinfo_rto) &&
-         sd_define_number(env, object, "mtu", path->spinfo_mtu);
-}
-
-/* status() returns undefined if there is no association. */
-static napi_value sd_js_socket_status(napi_env env, napi_callback_info info) {
-  struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
-  struct sctp_status status;
-  napi_value result, primary;
-  if (!socket || sd_socket_status(socket, &status) < 0)
-    return NULL;
-  primary = sd_addr_object(env, &socket->remote);
-  if (!primary)
-    return NULL;
-  SD_CHECK(env, napi_create_object(env, &result));
-  if (sd_define_number(env, result, "associationId", status.sstat_assoc_id) &&
-      sd_define_number(env, result, "state", status.sstat_state) &&
-      sd_define_number(env, result, "rwnd", status.sstat_rwnd) &&
-      sd_define_number(env, result, "unackdata", status.sstat_unackdata) &&
-      sd_define_number(env, result, "penddata", status.sstat_penddata) &&
-      sd_define_number(env, result, "numberOfIncomingStreams",
-                       status.sstat_instrms) &&
-      sd_define_number(env, result, "numberOfOutgoingStreams",
-                       status.sstat_outstrms) &&
-      sd_define_number(env, result, "fragmentationPoint",
-                       status.sstat_fragmentation_point) &&
-      sd_set_path(env, primary, &status.sstat_primary) &&
-      sd_define(env, result, "primary", primary))
-    return result;
-  sd_throw_status(env);
-  return NULL;
-}
-
-/* pathInfo(address) (RFC 6458 section 8.2.2) returns undefined if it is no
- * address of the peer. */
-static napi_value sd_js_socket_path_info(napi_env env,
-                                         napi_callback_info info) {
-  napi_value value, result;
-  struct sd_socket *socket = sd_this_socket(env, info, 1, &value);
-  struct sctp_paddrinfo path = {0};
-  socklen_t length = sizeof path;
-  char host[SD_HOST_MAX];
-  union sd_addr addr;
-  if (!socket || !sd_arg_host(env, value, "address", host) ||
-      !sd_arg_address(env, "getsockopt", "address", host,
-                      sd_addr_port(&socket->remote), &addr))
-    return NULL;
-  memcpy(&path.spinfo_address, &addr, sizeof addr);
-  if (sd_sys_getsockopt(socket->handle.fd, IPPROTO_SCTP,
-                        SCTP_GET_PEER_ADDR_INFO, &path, &length) < 0)
-    return NULL;
-  SD_CHECK(env, napi_create_object(env, &result));
-  if (sd_set_path(env, result, &path))
-    return result;
-  sd_throw_status(env);
-  return NULL;
-}
-
-/* connect(remoteAddresses, port, localAddresses, localPort, settings) makes
- * a socket whose handshake has begun. 'connect' or 'end' follows, after
- * start(). */
+/* connect(remoteAddresses, port, localAddresses, localPort, options,
+ * maxMessageSize, batchMax) makes a socket whose handshake has begun. 'connect'
+ * or 'end' follows, after start(). */
 static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
-  size_t argc = 5;
-  napi_value argv[5], object;
+  size_t argc = 7;
+  napi_value argv[7], object;
   struct sd_addrs remotes, locals;
   struct sd_settings settings;
   struct sd_addon *addon;
@@ -4830,7 +4766,7 @@ static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
       !sd_arg_integer(env, argv[3], "localPort", 0, UINT16_MAX, &local_port) ||
       !sd_arg_addresses(env, argv[2], "bind", "localAddresses", (int)local_port,
                         &locals) ||
-      !sd_arg_settings(env, argv[4], &settings))
+      !sd_arg_settings(env, argv + 4, &settings))
     return NULL;
   family = remotes.family == AF_INET6 || locals.family == AF_INET6 ? AF_INET6
                                                                    : AF_INET;
@@ -4863,51 +4799,54 @@ static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* rto() returns initial, min and max in ms, as a new socket has them, or
- * undefined if there can be none. */
-static napi_value sd_js_rto(napi_env env, napi_callback_info info) {
-  struct sctp_rtoinfo rto = {0};
-  socklen_t length = sizeof rto;
-  napi_value result;
-  int fd = sd_sys_socket(AF_INET, SOCK_STREAM);
-  (void)info;
-  if (fd < 0)
-    return NULL;
-  sd_sys_getsockopt(fd, IPPROTO_SCTP, SCTP_RTOINFO, &rto, &length);
-  sd_sys_close(fd);
-  SD_CHECK(env, napi_create_object(env, &result));
-  if (sd_define_number(env, result, "initial", rto.srto_initial) &&
-      sd_define_number(env, result, "min", rto.srto_min) &&
-      sd_define_number(env, result, "max", rto.srto_max))
-    return result;
-  sd_throw_status(env);
-  return NULL;
-}
-
 /* probe() returns 0 if a socket can be made, else the negative errno. Linux
  * loads its module then, if it may. */
 static napi_value sd_js_probe(napi_env env, napi_callback_info info) {
-  napi_value result;
   int fd = sd_sys_socket(AF_INET, SOCK_STREAM);
   (void)info;
   if (fd >= 0)
     sd_sys_close(fd);
-  SD_CHECK(env, napi_create_int32(env, fd < 0 ? fd : 0, &result));
-  return result;
+  return sd_result(env, fd < 0 ? fd : 0);
 }
 
-/* maxSendSize() returns the longest message of a new socket, in bytes. */
-static napi_value sd_js_max_send_size(napi_env env, napi_callback_info info) {
-  napi_value result;
-  int size = 0, fd = sd_sys_socket(AF_INET, SOCK_STREAM);
-  (void)info;
-  if (fd >= 0) {
-    if (sd_set_common_options(fd, AF_INET) == 0)
-      size = sd_send_buffer(fd);
-    sd_sys_close(fd);
-  }
-  SD_CHECK(env, napi_create_int32(env, size, &result));
-  return result;
+/* getNewOption(level, name, bytes) does the same as getOption() of a handle,
+ * for a new socket. */
+static napi_value sd_js_get_new_option(napi_env env, napi_callback_info info) {
+  size_t argc = 3;
+  napi_value argv[3];
+  struct sd_option option;
+  int fd, error;
+  SD_CHECK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+  if (!sd_arg_option(env, argv, &option))
+    return NULL;
+  fd = sd_sys_socket(AF_INET, SOCK_STREAM);
+  if (fd < 0)
+    return sd_result(env, fd);
+  error = sd_set_common_options(fd, AF_INET);
+  if (error == 0)
+    error = sd_sys_getsockopt(fd, option.level, option.name,
+                              (void *)option.value, &option.length);
+  sd_sys_close(fd);
+  return sd_result(env, error < 0 ? error : (int)option.length);
+}
+
+static napi_status sd_define_socket(napi_env env, struct sd_addon *addon) {
+  napi_property_descriptor methods[] = {
+      SD_METHOD("start", sd_js_socket_start),
+      SD_METHOD("write", sd_js_socket_write),
+      SD_METHOD("send", sd_js_socket_send),
+      SD_METHOD("setReading", sd_js_socket_set_reading),
+      SD_METHOD("shutdown", sd_js_socket_shutdown),
+      SD_METHOD("close", sd_js_socket_close),
+      SD_METHOD("getOption", sd_js_get_option),
+      SD_METHOD("setOption", sd_js_set_option),
+      SD_METHOD("localAddresses", sd_js_socket_local_addresses),
+      SD_METHOD("remoteAddresses", sd_js_socket_remote_addresses),
+      SD_METHOD("ref", sd_js_ref),
+      SD_METHOD("unref", sd_js_unref),
+  };
+  return sd_define_class(env, addon, SD_SOCKET, "SocketHandle", methods,
+                         sizeof methods / sizeof *methods);
 }
 
 /* --- 6.6 Listener --------------------------------------------------------- */
@@ -5002,11 +4941,26 @@ static napi_value sd_js_listener_local_addresses(napi_env env,
   return sd_local_addresses(env, handle->fd, 0, &handle->local);
 }
 
-/* listen(localAddresses, port, backlog, settings) makes a listener, which
- * accepts after start(). */
+static napi_status sd_define_listener(napi_env env, struct sd_addon *addon) {
+  napi_property_descriptor methods[] = {
+      SD_METHOD("start", sd_js_listener_start),
+      SD_METHOD("close", sd_js_listener_close),
+      SD_METHOD("address", sd_js_address),
+      SD_METHOD("localAddresses", sd_js_listener_local_addresses),
+      SD_METHOD("getOption", sd_js_get_option),
+      SD_METHOD("setOption", sd_js_set_option),
+      SD_METHOD("ref", sd_js_ref),
+      SD_METHOD("unref", sd_js_unref),
+  };
+  return sd_define_class(env, addon, SD_LISTENER, "ListenerHandle", methods,
+                         sizeof methods / sizeof *methods);
+}
+
+/* listen(localAddresses, port, backlog, options, maxMessageSize, batchMax)
+ * makes a listener, which accepts after start(). */
 static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
-  size_t argc = 4;
-  napi_value argv[4], object;
+  size_t argc = 6;
+  napi_value argv[6], object;
   struct sd_addrs locals;
   struct sd_settings settings;
   struct sd_addon *addon;
@@ -5021,7 +4975,7 @@ static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
       !sd_arg_addresses(env, argv[0], "bind", "localAddresses", (int)port,
                         &locals) ||
       !sd_arg_integer(env, argv[2], "backlog", 0, INT32_MAX, &backlog) ||
-      !sd_arg_settings(env, argv[3], &settings))
+      !sd_arg_settings(env, argv + 3, &settings))
     return NULL;
   fd = sd_stream_socket(locals.family, &settings, &locals, &syscall);
   if (fd < 0) {
@@ -5061,241 +5015,493 @@ static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
 
 /* === 7. Kernel tables ===================================================== */
 
-/* --- 7.1 Notifications ---------------------------------------------------- */
-/* The fields of notifications (RFC 6458 section 6.1). Their names are those
- * of the RFC, their sizes those of Linux. */
+/* A new option, field or notification is one row here. lib/struct.js reads
+ * these tables; nothing else knows how the kernel lays out its structs. */
 
-enum sd_field_type {
-  SD_U16,
-  SD_U32,
-  SD_I32,
-  SD_BE16, /* the kernel hands on the cause code as it was on the wire */
-  SD_BE32,
-  SD_ADDR,
-  SD_BYTES, /* from here to the end */
-  SD_SIDS,  /* the same, 16 bits each */
-  SD_STRUCT
-};
+/* --- 7.1 Fields ----------------------------------------------------------- */
 
+/* A field of a struct that an option or a notification carries. */
 struct sd_field {
-  const char *name;
-  enum sd_field_type type;
+  const char *of;   /* name of the struct */
+  const char *name; /* the RFC's */
+  const char *type; /* see SD_TYPE */
   size_t offset;
-  const struct sd_field *fields; /* of an SD_STRUCT, or NULL */
+  size_t size; /* of the struct, without a list at its end */
 };
 
-#define SD_NAMED(name, kind, of, member)                                       \
-  { name, kind, offsetof(struct of, member), NULL }
+/* The type of a member: a number, an address, a list up to the end of the
+ * struct, or another struct by its name. */
+#define SD_TYPE(of, member)                                                    \
+  _Generic(((struct of *)NULL)->member,                                        \
+      uint8_t: "u8",                                                           \
+      uint16_t: "u16",                                                         \
+      uint32_t: "u32",                                                         \
+      int32_t: "i32",                                                          \
+      unsigned long long: "u64",                                               \
+      uint8_t *: "u8[]",                                                       \
+      uint16_t *: "u16[]",                                                     \
+      int32_t *: "i32[]",                                                      \
+      struct sockaddr_storage: "address",                                      \
+      struct sctp_sndrcvinfo: "sctp_sndrcvinfo",                               \
+      struct sctp_sndinfo: "sctp_sndinfo",                                     \
+      struct sctp_paddrinfo: "sctp_paddrinfo")
 
-#define SD_FIELD(of, kind, member) SD_NAMED(#member, kind, of, member)
+#define SD_FIELD_AS(of, member, name, type)                                    \
+  { #of, name, type, offsetof(struct of, member), sizeof(struct of) }
 
-static const struct sd_field sd_sndrcvinfo_fields[] = {
-    SD_FIELD(sctp_sndrcvinfo, SD_U16, sinfo_stream),
-    SD_FIELD(sctp_sndrcvinfo, SD_U16, sinfo_flags),
-    SD_FIELD(sctp_sndrcvinfo, SD_BE32, sinfo_ppid),
-    SD_FIELD(sctp_sndrcvinfo, SD_U32, sinfo_context),
-    SD_FIELD(sctp_sndrcvinfo, SD_U32, sinfo_timetolive),
-    {0}};
+#define SD_FIELD(of, member)                                                   \
+  SD_FIELD_AS(of, member, #member, SD_TYPE(of, member))
 
-static const struct sd_field sd_sndinfo_fields[] = {
-    SD_FIELD(sctp_sndinfo, SD_U16, snd_sid),
-    SD_FIELD(sctp_sndinfo, SD_U16, snd_flags),
-    SD_FIELD(sctp_sndinfo, SD_BE32, snd_ppid),
-    SD_FIELD(sctp_sndinfo, SD_U32, snd_context),
-    {0}};
+/* RFC 6458 sections 5.3, 6.1 and 8, RFC 6525 section 6. Types are given for
+ * what the kernel hands on in the byte order of the network. */
+static const struct sd_field sd_fields[] = {
+    {"int", "value", "i32", 0, sizeof(int)},
+    SD_FIELD(sctp_initmsg, sinit_num_ostreams),
+    SD_FIELD(sctp_initmsg, sinit_max_instreams),
+    SD_FIELD(sctp_initmsg, sinit_max_attempts),
+    SD_FIELD(sctp_initmsg, sinit_max_init_timeo),
+    SD_FIELD(sctp_rtoinfo, srto_assoc_id),
+    SD_FIELD(sctp_rtoinfo, srto_initial),
+    SD_FIELD(sctp_rtoinfo, srto_max),
+    SD_FIELD(sctp_rtoinfo, srto_min),
+    SD_FIELD(sctp_assocparams, sasoc_assoc_id),
+    SD_FIELD(sctp_assocparams, sasoc_asocmaxrxt),
+    SD_FIELD(sctp_assocparams, sasoc_number_peer_destinations),
+    SD_FIELD(sctp_assocparams, sasoc_peer_rwnd),
+    SD_FIELD(sctp_assocparams, sasoc_local_rwnd),
+    SD_FIELD(sctp_assocparams, sasoc_cookie_life),
+    SD_FIELD(sctp_setpeerprim, sspp_assoc_id),
+    SD_FIELD(sctp_setpeerprim, sspp_addr),
+    SD_FIELD(sctp_prim, ssp_assoc_id),
+    SD_FIELD(sctp_prim, ssp_addr),
+    SD_FIELD(sctp_setadaptation, ssb_adaptation_ind),
+    SD_FIELD(sctp_paddrparams, spp_assoc_id),
+    SD_FIELD(sctp_paddrparams, spp_address),
+    SD_FIELD(sctp_paddrparams, spp_hbinterval),
+    SD_FIELD(sctp_paddrparams, spp_pathmaxrxt),
+    SD_FIELD(sctp_paddrparams, spp_pathmtu),
+    SD_FIELD(sctp_paddrparams, spp_sackdelay),
+    SD_FIELD(sctp_paddrparams, spp_flags),
+    SD_FIELD(sctp_paddrparams, spp_ipv6_flowlabel),
+    SD_FIELD(sctp_paddrparams, spp_dscp),
+    SD_FIELD(sctp_sndrcvinfo, sinfo_stream),
+    SD_FIELD(sctp_sndrcvinfo, sinfo_ssn),
+    SD_FIELD(sctp_sndrcvinfo, sinfo_flags),
+    SD_FIELD_AS(sctp_sndrcvinfo, sinfo_ppid, "sinfo_ppid", "be32"),
+    SD_FIELD(sctp_sndrcvinfo, sinfo_context),
+    SD_FIELD(sctp_sndrcvinfo, sinfo_timetolive),
+    SD_FIELD(sctp_sndrcvinfo, sinfo_tsn),
+    SD_FIELD(sctp_sndrcvinfo, sinfo_cumtsn),
+    SD_FIELD(sctp_sndrcvinfo, sinfo_assoc_id),
+    SD_FIELD(sctp_sndinfo, snd_sid),
+    SD_FIELD(sctp_sndinfo, snd_flags),
+    SD_FIELD_AS(sctp_sndinfo, snd_ppid, "snd_ppid", "be32"),
+    SD_FIELD(sctp_sndinfo, snd_context),
+    SD_FIELD(sctp_sndinfo, snd_assoc_id),
+    SD_FIELD(sctp_event_subscribe, sctp_data_io_event),
+    SD_FIELD(sctp_event_subscribe, sctp_association_event),
+    SD_FIELD(sctp_event_subscribe, sctp_address_event),
+    SD_FIELD(sctp_event_subscribe, sctp_send_failure_event),
+    SD_FIELD(sctp_event_subscribe, sctp_peer_error_event),
+    SD_FIELD(sctp_event_subscribe, sctp_shutdown_event),
+    SD_FIELD(sctp_event_subscribe, sctp_partial_delivery_event),
+    SD_FIELD(sctp_event_subscribe, sctp_adaptation_layer_event),
+    SD_FIELD(sctp_event_subscribe, sctp_authentication_event),
+    SD_FIELD(sctp_event_subscribe, sctp_sender_dry_event),
+    SD_FIELD(sctp_event_subscribe, sctp_stream_reset_event),
+    SD_FIELD(sctp_event_subscribe, sctp_assoc_reset_event),
+    SD_FIELD(sctp_event_subscribe, sctp_stream_change_event),
+    SD_FIELD(sctp_event_subscribe, sctp_send_failure_event_event),
+    SD_FIELD(sctp_event, se_assoc_id),
+    SD_FIELD(sctp_event, se_type),
+    SD_FIELD(sctp_event, se_on),
+    SD_FIELD(sctp_assoc_value, assoc_id),
+    SD_FIELD(sctp_assoc_value, assoc_value),
+    SD_FIELD(sctp_paddrinfo, spinfo_assoc_id),
+    SD_FIELD(sctp_paddrinfo, spinfo_address),
+    SD_FIELD(sctp_paddrinfo, spinfo_state),
+    SD_FIELD(sctp_paddrinfo, spinfo_cwnd),
+    SD_FIELD(sctp_paddrinfo, spinfo_srtt),
+    SD_FIELD(sctp_paddrinfo, spinfo_rto),
+    SD_FIELD(sctp_paddrinfo, spinfo_mtu),
+    SD_FIELD(sctp_status, sstat_assoc_id),
+    SD_FIELD(sctp_status, sstat_state),
+    SD_FIELD(sctp_status, sstat_rwnd),
+    SD_FIELD(sctp_status, sstat_unackdata),
+    SD_FIELD(sctp_status, sstat_penddata),
+    SD_FIELD(sctp_status, sstat_instrms),
+    SD_FIELD(sctp_status, sstat_outstrms),
+    SD_FIELD(sctp_status, sstat_fragmentation_point),
+    SD_FIELD(sctp_status, sstat_primary),
+    SD_FIELD(sctp_sack_info, sack_assoc_id),
+    SD_FIELD(sctp_sack_info, sack_delay),
+    SD_FIELD(sctp_sack_info, sack_freq),
+    SD_FIELD(sctp_authchunk, sauth_chunk),
+    SD_FIELD(sctp_hmacalgo, shmac_number_of_idents),
+    SD_FIELD(sctp_hmacalgo, shmac_idents),
+    SD_FIELD(sctp_authkey, sca_assoc_id),
+    SD_FIELD(sctp_authkey, sca_keynumber),
+    SD_FIELD(sctp_authkey, sca_keylength),
+    SD_FIELD(sctp_authkey, sca_key),
+    SD_FIELD(sctp_authkeyid, scact_assoc_id),
+    SD_FIELD(sctp_authkeyid, scact_keynumber),
+    SD_FIELD(sctp_authchunks, gauth_assoc_id),
+    SD_FIELD(sctp_authchunks, gauth_number_of_chunks),
+    SD_FIELD(sctp_authchunks, gauth_chunks),
+    SD_FIELD(sctp_assoc_ids, gaids_number_of_ids),
+    SD_FIELD(sctp_assoc_ids, gaids_assoc_id),
+    SD_FIELD(sctp_paddrthlds, spt_assoc_id),
+    SD_FIELD(sctp_paddrthlds, spt_address),
+    SD_FIELD(sctp_paddrthlds, spt_pathmaxrxt),
+    SD_FIELD(sctp_paddrthlds, spt_pathpfthld),
+    SD_FIELD(sctp_paddrthlds_v2, spt_assoc_id),
+    SD_FIELD(sctp_paddrthlds_v2, spt_address),
+    SD_FIELD(sctp_paddrthlds_v2, spt_pathmaxrxt),
+    SD_FIELD(sctp_paddrthlds_v2, spt_pathpfthld),
+    SD_FIELD(sctp_paddrthlds_v2, spt_pathcpthld),
+    SD_FIELD(sctp_assoc_stats, sas_assoc_id),
+    SD_FIELD(sctp_assoc_stats, sas_obs_rto_ipaddr),
+    SD_FIELD(sctp_assoc_stats, sas_maxrto),
+    SD_FIELD(sctp_assoc_stats, sas_isacks),
+    SD_FIELD(sctp_assoc_stats, sas_osacks),
+    SD_FIELD(sctp_assoc_stats, sas_opackets),
+    SD_FIELD(sctp_assoc_stats, sas_ipackets),
+    SD_FIELD(sctp_assoc_stats, sas_rtxchunks),
+    SD_FIELD(sctp_assoc_stats, sas_outofseqtsns),
+    SD_FIELD(sctp_assoc_stats, sas_idupchunks),
+    SD_FIELD(sctp_assoc_stats, sas_gapcnt),
+    SD_FIELD(sctp_assoc_stats, sas_ouodchunks),
+    SD_FIELD(sctp_assoc_stats, sas_iuodchunks),
+    SD_FIELD(sctp_assoc_stats, sas_oodchunks),
+    SD_FIELD(sctp_assoc_stats, sas_iodchunks),
+    SD_FIELD(sctp_assoc_stats, sas_octrlchunks),
+    SD_FIELD(sctp_assoc_stats, sas_ictrlchunks),
+    SD_FIELD(sctp_default_prinfo, pr_assoc_id),
+    SD_FIELD(sctp_default_prinfo, pr_value),
+    SD_FIELD(sctp_default_prinfo, pr_policy),
+    SD_FIELD(sctp_prstatus, sprstat_assoc_id),
+    SD_FIELD(sctp_prstatus, sprstat_sid),
+    SD_FIELD(sctp_prstatus, sprstat_policy),
+    SD_FIELD(sctp_prstatus, sprstat_abandoned_unsent),
+    SD_FIELD(sctp_prstatus, sprstat_abandoned_sent),
+    SD_FIELD(sctp_reset_streams, srs_assoc_id),
+    SD_FIELD(sctp_reset_streams, srs_flags),
+    SD_FIELD(sctp_reset_streams, srs_number_streams),
+    SD_FIELD(sctp_reset_streams, srs_stream_list),
+    SD_FIELD(sctp_add_streams, sas_assoc_id),
+    SD_FIELD(sctp_add_streams, sas_instrms),
+    SD_FIELD(sctp_add_streams, sas_outstrms),
+    SD_FIELD(sctp_stream_value, assoc_id),
+    SD_FIELD(sctp_stream_value, stream_id),
+    SD_FIELD(sctp_stream_value, stream_value),
+#ifdef SCTP_REMOTE_UDP_ENCAPS_PORT
+    SD_FIELD(sctp_udpencaps, sue_assoc_id),
+    SD_FIELD(sctp_udpencaps, sue_address),
+    SD_FIELD_AS(sctp_udpencaps, sue_port, "sue_port", "be16"),
+#endif
+#ifdef SCTP_PLPMTUD_PROBE_INTERVAL
+    SD_FIELD(sctp_probeinterval, spi_assoc_id),
+    SD_FIELD(sctp_probeinterval, spi_address),
+    SD_FIELD(sctp_probeinterval, spi_interval),
+#endif
+    /* Notifications. */
+    SD_FIELD(sctp_assoc_change, sac_type),
+    SD_FIELD(sctp_assoc_change, sac_flags),
+    SD_FIELD(sctp_assoc_change, sac_length),
+    SD_FIELD(sctp_assoc_change, sac_state),
+    SD_FIELD_AS(sctp_assoc_change, sac_error, "sac_error", "be16"),
+    SD_FIELD(sctp_assoc_change, sac_outbound_streams),
+    SD_FIELD(sctp_assoc_change, sac_inbound_streams),
+    SD_FIELD(sctp_assoc_change, sac_assoc_id),
+    SD_FIELD(sctp_assoc_change, sac_info),
+    SD_FIELD(sctp_paddr_change, spc_type),
+    SD_FIELD(sctp_paddr_change, spc_flags),
+    SD_FIELD(sctp_paddr_change, spc_length),
+    SD_FIELD(sctp_paddr_change, spc_aaddr),
+    SD_FIELD(sctp_paddr_change, spc_state),
+    SD_FIELD(sctp_paddr_change, spc_error),
+    SD_FIELD(sctp_paddr_change, spc_assoc_id),
+    SD_FIELD(sctp_remote_error, sre_type),
+    SD_FIELD(sctp_remote_error, sre_flags),
+    SD_FIELD(sctp_remote_error, sre_length),
+    SD_FIELD_AS(sctp_remote_error, sre_error, "sre_error", "be16"),
+    SD_FIELD(sctp_remote_error, sre_assoc_id),
+    SD_FIELD(sctp_remote_error, sre_data),
+    SD_FIELD(sctp_send_failed, ssf_type),
+    SD_FIELD(sctp_send_failed, ssf_flags),
+    SD_FIELD(sctp_send_failed, ssf_length),
+    SD_FIELD_AS(sctp_send_failed, ssf_error, "ssf_error", "be32"),
+    SD_FIELD(sctp_send_failed, ssf_info),
+    SD_FIELD(sctp_send_failed, ssf_assoc_id),
+    SD_FIELD(sctp_send_failed, ssf_data),
+    /* Linux has the RFC's name for one field only. */
+    SD_FIELD_AS(sctp_send_failed_event, ssf_type, "ssfe_type",
+                SD_TYPE(sctp_send_failed_event, ssf_type)),
+    SD_FIELD_AS(sctp_send_failed_event, ssf_flags, "ssfe_flags",
+                SD_TYPE(sctp_send_failed_event, ssf_flags)),
+    SD_FIELD_AS(sctp_send_failed_event, ssf_length, "ssfe_length",
+                SD_TYPE(sctp_send_failed_event, ssf_length)),
+    SD_FIELD_AS(sctp_send_failed_event, ssf_error, "ssfe_error", "be32"),
+    SD_FIELD(sctp_send_failed_event, ssfe_info),
+    SD_FIELD_AS(sctp_send_failed_event, ssf_assoc_id, "ssfe_assoc_id",
+                SD_TYPE(sctp_send_failed_event, ssf_assoc_id)),
+    SD_FIELD_AS(sctp_send_failed_event, ssf_data, "ssfe_data",
+                SD_TYPE(sctp_send_failed_event, ssf_data)),
+    SD_FIELD(sctp_shutdown_event, sse_type),
+    SD_FIELD(sctp_shutdown_event, sse_flags),
+    SD_FIELD(sctp_shutdown_event, sse_length),
+    SD_FIELD(sctp_shutdown_event, sse_assoc_id),
+    SD_FIELD(sctp_adaptation_event, sai_type),
+    SD_FIELD(sctp_adaptation_event, sai_flags),
+    SD_FIELD(sctp_adaptation_event, sai_length),
+    SD_FIELD(sctp_adaptation_event, sai_adaptation_ind),
+    SD_FIELD(sctp_adaptation_event, sai_assoc_id),
+    SD_FIELD(sctp_pdapi_event, pdapi_type),
+    SD_FIELD(sctp_pdapi_event, pdapi_flags),
+    SD_FIELD(sctp_pdapi_event, pdapi_length),
+    SD_FIELD(sctp_pdapi_event, pdapi_indication),
+    SD_FIELD(sctp_pdapi_event, pdapi_assoc_id),
+    SD_FIELD(sctp_pdapi_event, pdapi_stream),
+    SD_FIELD(sctp_pdapi_event, pdapi_seq),
+    SD_FIELD(sctp_authkey_event, auth_type),
+    SD_FIELD(sctp_authkey_event, auth_flags),
+    SD_FIELD(sctp_authkey_event, auth_length),
+    SD_FIELD(sctp_authkey_event, auth_keynumber),
+    SD_FIELD(sctp_authkey_event, auth_altkeynumber),
+    SD_FIELD(sctp_authkey_event, auth_indication),
+    SD_FIELD(sctp_authkey_event, auth_assoc_id),
+    SD_FIELD(sctp_sender_dry_event, sender_dry_type),
+    SD_FIELD(sctp_sender_dry_event, sender_dry_flags),
+    SD_FIELD(sctp_sender_dry_event, sender_dry_length),
+    SD_FIELD(sctp_sender_dry_event, sender_dry_assoc_id),
+    SD_FIELD(sctp_stream_reset_event, strreset_type),
+    SD_FIELD(sctp_stream_reset_event, strreset_flags),
+    SD_FIELD(sctp_stream_reset_event, strreset_length),
+    SD_FIELD(sctp_stream_reset_event, strreset_assoc_id),
+    SD_FIELD(sctp_stream_reset_event, strreset_stream_list),
+    SD_FIELD(sctp_assoc_reset_event, assocreset_type),
+    SD_FIELD(sctp_assoc_reset_event, assocreset_flags),
+    SD_FIELD(sctp_assoc_reset_event, assocreset_length),
+    SD_FIELD(sctp_assoc_reset_event, assocreset_assoc_id),
+    SD_FIELD(sctp_assoc_reset_event, assocreset_local_tsn),
+    SD_FIELD(sctp_assoc_reset_event, assocreset_remote_tsn),
+    SD_FIELD(sctp_stream_change_event, strchange_type),
+    SD_FIELD(sctp_stream_change_event, strchange_flags),
+    SD_FIELD(sctp_stream_change_event, strchange_length),
+    SD_FIELD(sctp_stream_change_event, strchange_assoc_id),
+    SD_FIELD(sctp_stream_change_event, strchange_instrms),
+    SD_FIELD(sctp_stream_change_event, strchange_outstrms),
+};
 
-struct sd_event {
-  uint16_t type;
+/* --- 7.2 Options ---------------------------------------------------------- */
+
+struct sd_option_row {
   const char *name;
-  size_t size; /* without what has no fixed length */
-  struct sd_field fields[9];
+  int level;
+  int number;
+  const char *of; /* name of the struct that it carries */
 };
 
-#define SD_EVENT(type, of) type, #type, sizeof(struct of)
+#define SD_OPTION(level, name, of)                                             \
+  { #name, level, name, of }
 
-/* The fields that each notification begins with. */
-#define SD_HEAD(of, prefix)                                                    \
-  SD_FIELD(of, SD_U16, prefix##_type), SD_FIELD(of, SD_U16, prefix##_flags),   \
-      SD_FIELD(of, SD_U32, prefix##_length)
-
-static const struct sd_event sd_events[] = {
-    {SD_EVENT(SCTP_ASSOC_CHANGE, sctp_assoc_change),
-     {SD_HEAD(sctp_assoc_change, sac),
-      SD_FIELD(sctp_assoc_change, SD_U16, sac_state),
-      SD_FIELD(sctp_assoc_change, SD_BE16, sac_error),
-      SD_FIELD(sctp_assoc_change, SD_U16, sac_outbound_streams),
-      SD_FIELD(sctp_assoc_change, SD_U16, sac_inbound_streams),
-      SD_FIELD(sctp_assoc_change, SD_I32, sac_assoc_id),
-      SD_FIELD(sctp_assoc_change, SD_BYTES, sac_info)}},
-    {SD_EVENT(SCTP_PEER_ADDR_CHANGE, sctp_paddr_change),
-     {SD_HEAD(sctp_paddr_change, spc),
-      SD_FIELD(sctp_paddr_change, SD_ADDR, spc_aaddr),
-      SD_FIELD(sctp_paddr_change, SD_I32, spc_state),
-      SD_FIELD(sctp_paddr_change, SD_I32, spc_error),
-      SD_FIELD(sctp_paddr_change, SD_I32, spc_assoc_id)}},
-    {SD_EVENT(SCTP_REMOTE_ERROR, sctp_remote_error),
-     {SD_HEAD(sctp_remote_error, sre),
-      SD_FIELD(sctp_remote_error, SD_BE16, sre_error),
-      SD_FIELD(sctp_remote_error, SD_I32, sre_assoc_id),
-      SD_FIELD(sctp_remote_error, SD_BYTES, sre_data)}},
-    {SD_EVENT(SCTP_SEND_FAILED, sctp_send_failed),
-     {SD_HEAD(sctp_send_failed, ssf),
-      SD_FIELD(sctp_send_failed, SD_BE32, ssf_error),
-      {"ssf_info", SD_STRUCT, offsetof(struct sctp_send_failed, ssf_info),
-       sd_sndrcvinfo_fields},
-      SD_FIELD(sctp_send_failed, SD_I32, ssf_assoc_id),
-      SD_FIELD(sctp_send_failed, SD_BYTES, ssf_data)}},
-    {SD_EVENT(SCTP_SEND_FAILED_EVENT, sctp_send_failed_event),
-     /* The RFC's names; Linux has ssf_ for all but one. */
-     {SD_NAMED("ssfe_type", SD_U16, sctp_send_failed_event, ssf_type),
-      SD_NAMED("ssfe_flags", SD_U16, sctp_send_failed_event, ssf_flags),
-      SD_NAMED("ssfe_length", SD_U32, sctp_send_failed_event, ssf_length),
-      SD_NAMED("ssfe_error", SD_BE32, sctp_send_failed_event, ssf_error),
-      {"ssfe_info", SD_STRUCT,
-       offsetof(struct sctp_send_failed_event, ssfe_info), sd_sndinfo_fields},
-      SD_NAMED("ssfe_assoc_id", SD_I32, sctp_send_failed_event, ssf_assoc_id),
-      SD_NAMED("ssfe_data", SD_BYTES, sctp_send_failed_event, ssf_data)}},
-    {SD_EVENT(SCTP_SHUTDOWN_EVENT, sctp_shutdown_event),
-     {SD_HEAD(sctp_shutdown_event, sse),
-      SD_FIELD(sctp_shutdown_event, SD_I32, sse_assoc_id)}},
-    {SD_EVENT(SCTP_ADAPTATION_INDICATION, sctp_adaptation_event),
-     {SD_HEAD(sctp_adaptation_event, sai),
-      SD_FIELD(sctp_adaptation_event, SD_U32, sai_adaptation_ind),
-      SD_FIELD(sctp_adaptation_event, SD_I32, sai_assoc_id)}},
-    {SD_EVENT(SCTP_PARTIAL_DELIVERY_EVENT, sctp_pdapi_event),
-     {SD_HEAD(sctp_pdapi_event, pdapi),
-      SD_FIELD(sctp_pdapi_event, SD_U32, pdapi_indication),
-      SD_FIELD(sctp_pdapi_event, SD_I32, pdapi_assoc_id),
-      SD_FIELD(sctp_pdapi_event, SD_U32, pdapi_stream),
-      SD_FIELD(sctp_pdapi_event, SD_U32, pdapi_seq)}},
-    {SD_EVENT(SCTP_AUTHENTICATION_EVENT, sctp_authkey_event),
-     {SD_HEAD(sctp_authkey_event, auth),
-      SD_FIELD(sctp_authkey_event, SD_U16, auth_keynumber),
-      SD_FIELD(sctp_authkey_event, SD_U32, auth_indication),
-      SD_FIELD(sctp_authkey_event, SD_I32, auth_assoc_id)}},
-    {SD_EVENT(SCTP_SENDER_DRY_EVENT, sctp_sender_dry_event),
-     {SD_HEAD(sctp_sender_dry_event, sender_dry),
-      SD_FIELD(sctp_sender_dry_event, SD_I32, sender_dry_assoc_id)}},
-    {SD_EVENT(SCTP_STREAM_RESET_EVENT, sctp_stream_reset_event),
-     {SD_HEAD(sctp_stream_reset_event, strreset),
-      SD_FIELD(sctp_stream_reset_event, SD_I32, strreset_assoc_id),
-      SD_FIELD(sctp_stream_reset_event, SD_SIDS, strreset_stream_list)}},
-    {SD_EVENT(SCTP_ASSOC_RESET_EVENT, sctp_assoc_reset_event),
-     {SD_HEAD(sctp_assoc_reset_event, assocreset),
-      SD_FIELD(sctp_assoc_reset_event, SD_I32, assocreset_assoc_id),
-      SD_FIELD(sctp_assoc_reset_event, SD_U32, assocreset_local_tsn),
-      SD_FIELD(sctp_assoc_reset_event, SD_U32, assocreset_remote_tsn)}},
-    {SD_EVENT(SCTP_STREAM_CHANGE_EVENT, sctp_stream_change_event),
-     {SD_HEAD(sctp_stream_change_event, strchange),
-      SD_FIELD(sctp_stream_change_event, SD_I32, strchange_assoc_id),
-      SD_FIELD(sctp_stream_change_event, SD_U16, strchange_instrms),
-      SD_FIELD(sctp_stream_change_event, SD_U16, strchange_outstrms)}},
+static const struct sd_option_row sd_option_rows[] = {
+    SD_OPTION(IPPROTO_SCTP, SCTP_RTOINFO, "sctp_rtoinfo"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_ASSOCINFO, "sctp_assocparams"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_INITMSG, "sctp_initmsg"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_NODELAY, "int"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_AUTOCLOSE, "int"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_SET_PEER_PRIMARY_ADDR, "sctp_setpeerprim"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_PRIMARY_ADDR, "sctp_prim"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_ADAPTATION_LAYER, "sctp_setadaptation"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_DISABLE_FRAGMENTS, "int"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, "sctp_paddrparams"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_DEFAULT_SEND_PARAM, "sctp_sndrcvinfo"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_EVENTS, "sctp_event_subscribe"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_I_WANT_MAPPED_V4_ADDR, "int"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_MAXSEG, "sctp_assoc_value"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_STATUS, "sctp_status"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_GET_PEER_ADDR_INFO, "sctp_paddrinfo"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_DELAYED_SACK, "sctp_sack_info"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_CONTEXT, "sctp_assoc_value"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_FRAGMENT_INTERLEAVE, "int"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_PARTIAL_DELIVERY_POINT, "int"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_MAX_BURST, "sctp_assoc_value"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_AUTH_CHUNK, "sctp_authchunk"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_HMAC_IDENT, "sctp_hmacalgo"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_AUTH_KEY, "sctp_authkey"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_AUTH_ACTIVE_KEY, "sctp_authkeyid"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_AUTH_DELETE_KEY, "sctp_authkeyid"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_AUTH_DEACTIVATE_KEY, "sctp_authkeyid"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_PEER_AUTH_CHUNKS, "sctp_authchunks"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_LOCAL_AUTH_CHUNKS, "sctp_authchunks"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_GET_ASSOC_NUMBER, "int"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_GET_ASSOC_ID_LIST, "sctp_assoc_ids"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_AUTO_ASCONF, "int"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_PEER_ADDR_THLDS, "sctp_paddrthlds"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_PEER_ADDR_THLDS_V2, "sctp_paddrthlds_v2"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_RECVRCVINFO, "int"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_RECVNXTINFO, "int"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_DEFAULT_SNDINFO, "sctp_sndinfo"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_REUSE_PORT, "int"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_GET_ASSOC_STATS, "sctp_assoc_stats"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_PR_SUPPORTED, "sctp_assoc_value"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_DEFAULT_PRINFO, "sctp_default_prinfo"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_PR_ASSOC_STATUS, "sctp_prstatus"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_PR_STREAM_STATUS, "sctp_prstatus"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_RECONFIG_SUPPORTED, "sctp_assoc_value"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_ENABLE_STREAM_RESET, "sctp_assoc_value"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_RESET_STREAMS, "sctp_reset_streams"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_RESET_ASSOC, "int"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_ADD_STREAMS, "sctp_add_streams"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_STREAM_SCHEDULER, "sctp_assoc_value"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_STREAM_SCHEDULER_VALUE, "sctp_stream_value"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_INTERLEAVING_SUPPORTED, "sctp_assoc_value"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_EVENT, "sctp_event"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_ASCONF_SUPPORTED, "sctp_assoc_value"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_AUTH_SUPPORTED, "sctp_assoc_value"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_ECN_SUPPORTED, "sctp_assoc_value"),
+    SD_OPTION(IPPROTO_SCTP, SCTP_EXPOSE_POTENTIALLY_FAILED_STATE,
+              "sctp_assoc_value"),
+#ifdef SCTP_REMOTE_UDP_ENCAPS_PORT
+    SD_OPTION(IPPROTO_SCTP, SCTP_REMOTE_UDP_ENCAPS_PORT, "sctp_udpencaps"),
+#endif
+#ifdef SCTP_PLPMTUD_PROBE_INTERVAL
+    SD_OPTION(IPPROTO_SCTP, SCTP_PLPMTUD_PROBE_INTERVAL, "sctp_probeinterval"),
+#endif
+    SD_OPTION(SOL_SOCKET, SO_SNDBUF, "int"),
+    SD_OPTION(IPPROTO_IPV6, IPV6_V6ONLY, "int"),
 };
 
-static napi_value sd_decode_address(napi_env env, const char *data) {
-  union sd_addr addr;
-  memcpy(&addr, data, sizeof addr);
+/* --- 7.3 Notifications ---------------------------------------------------- */
+
+struct sd_notification_row {
+  const char *name;
+  int number;
+  const char *of;
+  const char
+      *subscribed; /* "always"; "listener": with every burst of messages,
+                      or every association without AUTH, so only if there
+                      is a listener; "never": the kernel has a newer one */
+};
+
+#define SD_NOTIFICATION(name, of, subscribed)                                  \
+  { #name, name, of, subscribed }
+
+/* Accepted sockets inherit the subscription, so that they miss none. */
+static const struct sd_notification_row sd_notification_rows[] = {
+    SD_NOTIFICATION(SCTP_ASSOC_CHANGE, "sctp_assoc_change", "always"),
+    SD_NOTIFICATION(SCTP_PEER_ADDR_CHANGE, "sctp_paddr_change", "always"),
+    SD_NOTIFICATION(SCTP_REMOTE_ERROR, "sctp_remote_error", "always"),
+    SD_NOTIFICATION(SCTP_SEND_FAILED, "sctp_send_failed", "never"),
+    SD_NOTIFICATION(SCTP_SEND_FAILED_EVENT, "sctp_send_failed_event", "always"),
+    SD_NOTIFICATION(SCTP_SHUTDOWN_EVENT, "sctp_shutdown_event", "always"),
+    SD_NOTIFICATION(SCTP_ADAPTATION_INDICATION, "sctp_adaptation_event",
+                    "always"),
+    SD_NOTIFICATION(SCTP_PARTIAL_DELIVERY_EVENT, "sctp_pdapi_event", "always"),
+    SD_NOTIFICATION(SCTP_AUTHENTICATION_EVENT, "sctp_authkey_event",
+                    "listener"),
+    SD_NOTIFICATION(SCTP_SENDER_DRY_EVENT, "sctp_sender_dry_event", "listener"),
+    SD_NOTIFICATION(SCTP_STREAM_RESET_EVENT, "sctp_stream_reset_event",
+                    "always"),
+    SD_NOTIFICATION(SCTP_ASSOC_RESET_EVENT, "sctp_assoc_reset_event", "always"),
+    SD_NOTIFICATION(SCTP_STREAM_CHANGE_EVENT, "sctp_stream_change_event",
+                    "always"),
+};
+
+/* --- 7.4 Export ----------------------------------------------------------- */
+
+static bool sd_define_field(napi_env env, napi_value row, const void *item) {
+  const struct sd_field *field = item;
+  return sd_define_string(env, row, "of", field->of) &&
+         sd_define_string(env, row, "name", field->name) &&
+         sd_define_string(env, row, "type", field->type) &&
+         sd_define_number(env, row, "offset", (double)field->offset) &&
+         sd_define_number(env, row, "size", (double)field->size);
+}
+
+static bool sd_define_option(napi_env env, napi_value row, const void *item) {
+  const struct sd_option_row *option = item;
+  return sd_define_string(env, row, "name", option->name) &&
+         sd_define_number(env, row, "level", option->level) &&
+         sd_define_number(env, row, "number", option->number) &&
+         sd_define_string(env, row, "of", option->of);
+}
+
+static bool sd_define_notification(napi_env env, napi_value row,
+                                   const void *item) {
+  const struct sd_notification_row *notification = item;
+  return sd_define_string(env, row, "name", notification->name) &&
+         sd_define_number(env, row, "number", notification->number) &&
+         sd_define_string(env, row, "of", notification->of) &&
+         sd_define_string(env, row, "subscribed", notification->subscribed);
+}
+
+/* Makes an array of objects from a table of `count` rows of `size` bytes. */
+static bool sd_define_table(napi_env env, napi_value object, const char *name,
+                            const void *table, size_t count, size_t size,
+                            bool (*define)(napi_env, napi_value,
+                                           const void *)) {
+  napi_value array, row;
+  uint32_t i;
+  bool done = napi_create_array_with_length(env, count, &array) == napi_ok;
+  for (i = 0; i < count && done; i++)
+    done = napi_create_object(env, &row) == napi_ok &&
+           define(env, row, (const char *)table + i * size) &&
+           sd_define_element(env, array, i, row);
+  return done && sd_define(env, object, name, array);
+}
+
+#define SD_TABLE(name, table, define)                                          \
+  sd_define_table(env, result, name, table, sizeof table / sizeof *table,      \
+                  sizeof *table, define)
+
+/* tables() returns { fields, options, notifications }. */
+static napi_value sd_js_tables(napi_env env, napi_callback_info info) {
+  napi_value result;
+  (void)info;
+  SD_CHECK(env, napi_create_object(env, &result));
+  if (SD_TABLE("fields", sd_fields, sd_define_field) &&
+      SD_TABLE("options", sd_option_rows, sd_define_option) &&
+      SD_TABLE("notifications", sd_notification_rows, sd_define_notification))
+    return result;
+  sd_throw_status(env);
+  return NULL;
+}
+
+/* toAddress(bytes) returns { address, family, port } of a struct sockaddr. */
+static napi_value sd_js_to_address(napi_env env, napi_callback_info info) {
+  size_t argc = 1, size;
+  napi_value bytes;
+  union sd_addr addr = {0};
+  void *data;
+  SD_CHECK(env, napi_get_cb_info(env, info, &argc, &bytes, NULL, NULL));
+  if (!sd_arg_bytes(env, bytes, "bytes", &data, &size))
+    return NULL;
+  memcpy(&addr, data, size < sizeof addr ? size : sizeof addr);
   if (addr.sa.sa_family != AF_INET6)
     addr.sa.sa_family = AF_INET;
   sd_addr_unmap(&addr);
   return sd_addr_object(env, &addr);
 }
 
-static napi_value sd_decode_sids(napi_env env, const char *data, size_t size) {
-  napi_value array, sid;
-  uint16_t number;
-  uint32_t i;
-  SD_CHECK(env, napi_create_array(env, &array));
-  for (i = 0; i < size / sizeof number; i++) {
-    memcpy(&number, data + i * sizeof number, sizeof number);
-    SD_CHECK(env, napi_create_uint32(env, number, &sid));
-    if (!sd_define_element(env, array, i, sid)) {
-      sd_throw_status(env);
-      return NULL;
-    }
-  }
-  return array;
-}
-
-static double sd_decode_number(enum sd_field_type type, const char *data) {
-  uint16_t u16;
-  uint32_t u32;
-  memcpy(&u16, data, sizeof u16);
-  if (type == SD_U16)
-    return u16;
-  if (type == SD_BE16)
-    return ntohs(u16);
-  memcpy(&u32, data, sizeof u32);
-  if (type == SD_BE32)
-    return ntohl(u32);
-  return type == SD_I32 ? (double)(int32_t)u32 : (double)u32;
-}
-
-/* Sets the properties of `object` from the bytes of a notification. */
-static bool sd_decode_fields(napi_env env, napi_value object,
-                             const struct sd_field *field, size_t max,
-                             const char *data, size_t size) {
-  for (; max > 0 && field->name; field++, max--) {
-    const char *at = data + field->offset;
-    napi_value value = NULL;
-    void *bytes;
-    switch (field->type) {
-    case SD_ADDR:
-      value = sd_decode_address(env, at);
-      break;
-    case SD_BYTES:
-      if (napi_create_buffer_copy(env, size - field->offset, at, &bytes,
-                                  &value) != napi_ok)
-        value = NULL;
-      break;
-    case SD_SIDS:
-      value = sd_decode_sids(env, at, size - field->offset);
-      break;
-    case SD_STRUCT:
-      if (napi_create_object(env, &value) != napi_ok ||
-          !sd_decode_fields(env, value, field->fields, SIZE_MAX, at, size))
-        value = NULL;
-      break;
-    default:
-      if (!sd_define_number(env, object, field->name,
-                            sd_decode_number(field->type, at)))
-        return false;
-      continue;
-    }
-    if (!value || !sd_define(env, object, field->name, value))
-      return false;
-  }
-  return true;
-}
-
-/* decodeNotification(raw) returns { type, parsed }, or undefined if the type
- * is unknown or there are too few bytes for it. */
-static napi_value sd_js_decode_notification(napi_env env,
-                                            napi_callback_info info) {
-  size_t argc = 1, size, i;
-  napi_value raw, result, parsed;
-  const struct sd_event *event = NULL;
-  void *data;
-  uint16_t type;
-  SD_CHECK(env, napi_get_cb_info(env, info, &argc, &raw, NULL, NULL));
-  if (!sd_arg_bytes(env, raw, "raw", &data, &size) || size < sizeof type)
+/* fromAddress(address, port) returns a struct sockaddr_storage. */
+static napi_value sd_js_from_address(napi_env env, napi_callback_info info) {
+  size_t argc = 2;
+  napi_value argv[2], result;
+  struct sockaddr_storage storage = {0};
+  char host[SD_HOST_MAX];
+  union sd_addr addr;
+  double port;
+  SD_CHECK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+  if (!sd_arg_host(env, argv[0], "address", host) ||
+      !sd_arg_integer(env, argv[1], "port", 0, UINT16_MAX, &port) ||
+      !sd_arg_address(env, "setsockopt", "address", host, (int)port, &addr))
     return NULL;
-  memcpy(&type, data, sizeof type);
-  for (i = 0; i < sizeof sd_events / sizeof *sd_events; i++)
-    if (sd_events[i].type == type)
-      event = &sd_events[i];
-  if (!event || size < event->size)
-    return NULL;
-  SD_CHECK(env, napi_create_object(env, &result));
-  SD_CHECK(env, napi_create_object(env, &parsed));
-  if (sd_define_string(env, result, "type", event->name) &&
-      sd_define(env, result, "parsed", parsed) &&
-      sd_decode_fields(env, parsed, event->fields,
-                       sizeof event->fields / sizeof *event->fields, data,
-                       size))
-    return result;
-  sd_throw_status(env);
-  return NULL;
+  memcpy(&storage, &addr, sizeof addr);
+  SD_CHECK(env, napi_create_buffer_copy(env, sizeof storage, &storage, NULL,
+                                        &result));
+  return result;
 }
 
 /* === 8. Module ============================================================ */
@@ -5316,17 +5522,6 @@ static void sd_on_addon_free(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
   free(data);
-}
-
-/* Gets Symbol.dispose, or undefined if this version of Node has none. */
-static napi_status sd_symbol_dispose(napi_env env, napi_value *result) {
-  napi_value global, symbol;
-  napi_status status = napi_get_global(env, &global);
-  if (status == napi_ok)
-    status = napi_get_named_property(env, global, "Symbol", &symbol);
-  if (status == napi_ok)
-    status = napi_get_named_property(env, symbol, "dispose", result);
-  return status;
 }
 
 /* Finds the class AsyncLocalStorage. From version 24 on, Node keeps its
@@ -5391,115 +5586,6 @@ static napi_status sd_compile_deliver(napi_env env, struct sd_addon *addon) {
   return status;
 }
 
-#define SD_METHOD(js_name, function)                                           \
-  { .utf8name = js_name, .method = function, .attributes = napi_default_method }
-
-#define SD_CALLBACK(name)                                                      \
-  {                                                                            \
-    .utf8name = #name, .getter = sd_js_get_##name, .setter = sd_js_set_##name, \
-    .attributes = napi_enumerable | napi_configurable                          \
-  }
-
-static napi_status sd_define_class(napi_env env, struct sd_addon *addon,
-                                   enum sd_class which, const char *name,
-                                   napi_property_descriptor *methods,
-                                   size_t count) {
-  napi_value class;
-  napi_status status;
-  size_t i;
-  for (i = 0; i < count; i++)
-    methods[i].data = addon; /* for sd_this() */
-  status = napi_define_class(env, name, NAPI_AUTO_LENGTH, sd_js_construct, NULL,
-                             count, methods, &class);
-  if (status == napi_ok)
-    status = napi_create_reference(env, class, 1, &addon->classes[which]);
-  return status;
-}
-
-/* Replaces the endpoint's send() by the one that makeSend() makes of it. */
-static napi_status sd_wrap_send(napi_env env, struct sd_addon *addon) {
-  napi_property_descriptor send = {.utf8name = "send",
-                                   .attributes = napi_default_method};
-  napi_value class, prototype, native, throwing;
-  napi_status status =
-      napi_get_reference_value(env, addon->classes[SD_ENDPOINT], &class);
-  if (status == napi_ok &&
-      (status = napi_get_named_property(env, class, "prototype", &prototype)) ==
-          napi_ok &&
-      (status = napi_get_named_property(env, prototype, "send", &native)) ==
-          napi_ok &&
-      (status = napi_get_reference_value(env, addon->make_send, &throwing)) ==
-          napi_ok &&
-      (status = napi_call_function(env, throwing, throwing, 1, &native,
-                                   &send.value)) == napi_ok)
-    status = napi_define_properties(env, prototype, 1, &send);
-  return status;
-}
-
-static napi_status sd_define_endpoint(napi_env env, struct sd_addon *addon) {
-  napi_property_descriptor methods[] = {
-      SD_METHOD("send", sd_js_endpoint_send),
-      SD_METHOD("sendBatch", sd_js_endpoint_send_batch),
-      SD_METHOD("close", sd_js_endpoint_close),
-      SD_METHOD("address", sd_js_address),
-      SD_METHOD("ref", sd_js_ref),
-      SD_METHOD("unref", sd_js_unref),
-      SD_CALLBACK(onDrain),
-      SD_CALLBACK(onPeer),
-      SD_CALLBACK(onUndelivered),
-      SD_METHOD(NULL, sd_js_endpoint_close), /* [Symbol.dispose] */
-  };
-  size_t count = sizeof methods / sizeof *methods;
-  napi_value dispose;
-  napi_valuetype type;
-  napi_status status = sd_symbol_dispose(env, &dispose);
-  if (status == napi_ok)
-    status = napi_typeof(env, dispose, &type);
-  if (status != napi_ok)
-    return status;
-  methods[count - 1].name = dispose;
-  if (type != napi_symbol)
-    count--;
-  status = sd_define_class(env, addon, SD_ENDPOINT, "Endpoint", methods, count);
-  return status == napi_ok ? sd_wrap_send(env, addon) : status;
-}
-
-static napi_status sd_define_socket(napi_env env, struct sd_addon *addon) {
-  napi_property_descriptor methods[] = {
-      SD_METHOD("start", sd_js_socket_start),
-      SD_METHOD("write", sd_js_socket_write),
-      SD_METHOD("send", sd_js_socket_send),
-      SD_METHOD("setReading", sd_js_socket_set_reading),
-      SD_METHOD("shutdown", sd_js_socket_shutdown),
-      SD_METHOD("close", sd_js_socket_close),
-      SD_METHOD("setNoDelay", sd_js_socket_set_no_delay),
-      SD_METHOD("setHeartbeat", sd_js_socket_set_heartbeat),
-      SD_METHOD("setEvents", sd_js_socket_set_events),
-      SD_METHOD("maxSendSize", sd_js_socket_max_send_size),
-      SD_METHOD("localAddresses", sd_js_socket_local_addresses),
-      SD_METHOD("remoteAddresses", sd_js_socket_remote_addresses),
-      SD_METHOD("status", sd_js_socket_status),
-      SD_METHOD("pathInfo", sd_js_socket_path_info),
-      SD_METHOD("ref", sd_js_ref),
-      SD_METHOD("unref", sd_js_unref),
-  };
-  return sd_define_class(env, addon, SD_SOCKET, "SocketHandle", methods,
-                         sizeof methods / sizeof *methods);
-}
-
-static napi_status sd_define_listener(napi_env env, struct sd_addon *addon) {
-  napi_property_descriptor methods[] = {
-      SD_METHOD("start", sd_js_listener_start),
-      SD_METHOD("close", sd_js_listener_close),
-      SD_METHOD("address", sd_js_address),
-      SD_METHOD("localAddresses", sd_js_listener_local_addresses),
-      SD_METHOD("ref", sd_js_ref),
-      SD_METHOD("unref", sd_js_unref),
-  };
-  return sd_define_class(env, addon, SD_LISTENER, "ListenerHandle", methods,
-                         sizeof methods / sizeof *methods);
-}
-
 #define SD_FUNCTION(js_name, function)                                         \
   { .utf8name = js_name, .method = function, .attributes = napi_enumerable }
 
@@ -5508,10 +5594,11 @@ NAPI_MODULE_INIT() {
       SD_FUNCTION("open", sd_js_open),
       SD_FUNCTION("connect", sd_js_connect),
       SD_FUNCTION("listen", sd_js_listen),
-      SD_FUNCTION("maxSendSize", sd_js_max_send_size),
-      SD_FUNCTION("rto", sd_js_rto),
+      SD_FUNCTION("getNewOption", sd_js_get_new_option),
       SD_FUNCTION("probe", sd_js_probe),
-      SD_FUNCTION("decodeNotification", sd_js_decode_notification),
+      SD_FUNCTION("tables", sd_js_tables),
+      SD_FUNCTION("toAddress", sd_js_to_address),
+      SD_FUNCTION("fromAddress", sd_js_from_address),
   };
   struct sd_addon *addon = calloc(1, sizeof *addon);
   if (!addon) {

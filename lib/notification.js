@@ -1,7 +1,7 @@
 'use strict';
 
-const { decodeNotification } = require('./binding');
 const constants = require('./constants');
+const { decodeNotification } = require('./struct');
 
 /** The name of a value, of those names. */
 const among = (names) => (value) =>

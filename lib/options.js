@@ -4,7 +4,6 @@
 
 const { isIP } = require('node:net');
 const { getDefaultHighWaterMark } = require('node:stream');
-const binding = require('./binding');
 const {
   badPort,
   invalidType,
@@ -12,6 +11,13 @@ const {
   noStream,
   outOfRange,
 } = require('./errors');
+const {
+  newSocket,
+  notifications,
+  optionRow,
+  readOption,
+  subscription,
+} = require('./struct');
 
 const UINT16 = 0xffff;
 const UINT32 = 0xffffffff;
@@ -117,14 +123,76 @@ function addresses(options, single, list) {
   );
 }
 
-/** Every option that connect(), createServer() and listen() know. */
-const NAMES = [
-  ...['allowHalfOpen', 'assocMaxRetrans', 'backlog', 'family', 'heartbeat'],
-  ...['highWaterMark', 'hints', 'host', 'init', 'ipv6Only', 'localAddress'],
-  ...['localAddresses', 'localPort', 'lookup', 'maxMessageSize', 'MIS'],
-  ...['noDelay', 'OS', 'pathMaxRetrans', 'pauseOnConnect', 'port'],
-  ...['remoteAddresses', 'rto', 'sack', 'sctp', 'signal', 'timeout'],
+/** Flags of SCTP_PEER_ADDR_PARAMS, RFC 6458 section 8.1.12. */
+const SPP_HB_ENABLE = 1;
+const SPP_HB_DISABLE = 2;
+
+/** The fields that turn heartbeats on or off. An interval of 0 ms keeps its value. */
+const heartbeat = (on, interval) => ({
+  spp_flags: on ? SPP_HB_ENABLE : SPP_HB_DISABLE,
+  spp_hbinterval: interval,
+});
+
+/**
+ * Names that users write, and the field of the kernel's option behind each. The
+ * kernel keeps its own value if there is none. A number is from `min` (1) to
+ * `max`.
+ */
+const KERNEL_OPTIONS = [
+  ['noDelay', { check: boolean, initial: true }, 'SCTP_NODELAY', 'value'],
+  ['ipv6Only', { check: boolean, initial: false }, 'IPV6_V6ONLY', 'value'],
+  [
+    'MIS',
+    { max: UINT16, initial: IN_STREAMS },
+    'SCTP_INITMSG',
+    'sinit_max_instreams',
+  ],
+  ['OS', { max: UINT16 }, 'SCTP_INITMSG', 'sinit_num_ostreams'],
+  ['init.attempts', { max: UINT16 }, 'SCTP_INITMSG', 'sinit_max_attempts'],
+  [
+    'init.maxTimeout',
+    { max: UINT16, initial: 5000 },
+    'SCTP_INITMSG',
+    'sinit_max_init_timeo',
+  ],
+  ['sack.delay', { min: 0, max: 500 }, 'SCTP_DELAYED_SACK', 'sack_delay'],
+  ['sack.freq', { min: 0, max: UINT32 }, 'SCTP_DELAYED_SACK', 'sack_freq'],
+  ['rto.initial', { max: UINT32 }, 'SCTP_RTOINFO', 'srto_initial'],
+  ['rto.min', { max: UINT32 }, 'SCTP_RTOINFO', 'srto_min'],
+  ['rto.max', { max: UINT32 }, 'SCTP_RTOINFO', 'srto_max'],
+  ['assocMaxRetrans', { max: UINT16 }, 'SCTP_ASSOCINFO', 'sasoc_asocmaxrxt'],
+  [
+    'pathMaxRetrans',
+    { max: UINT16 },
+    'SCTP_PEER_ADDR_PARAMS',
+    'spp_pathmaxrxt',
+  ],
+  [
+    'heartbeat.interval',
+    { min: 0, max: UINT32 },
+    'SCTP_PEER_ADDR_PARAMS',
+    (interval) => heartbeat(interval > 0, interval),
+  ],
+].map(([name, { check, min = 1, max, initial }, option, field]) => ({
+  name,
+  check: check ?? ((value, argument) => integer(value, argument, min, max)),
+  initial,
+  option,
+  fields: typeof field === 'function' ? field : (value) => ({ [field]: value }),
+}));
+
+/** Every other option that connect(), createServer() and listen() know. */
+const OTHER_OPTIONS = [
+  ...['allowHalfOpen', 'backlog', 'family', 'highWaterMark', 'hints', 'host'],
+  ...['localAddress', 'localAddresses', 'localPort', 'lookup'],
+  ...['maxMessageSize', 'pauseOnConnect', 'port', 'remoteAddresses', 'sctp'],
+  ...['signal', 'timeout'],
 ];
+
+const NAMES = new Set([
+  ...KERNEL_OPTIONS.map(({ name }) => name.split('.')[0]),
+  ...OTHER_OPTIONS,
+]);
 
 /**
  * Reads each option once: an object may inherit them, and have getters.
@@ -138,41 +206,53 @@ function read(options) {
   return result;
 }
 
-/** Retransmission timeouts. Those that are not given keep the kernel's value. */
-function timeouts(options) {
-  const { initial, min, max } = group(options.rto, 'options.rto');
-  const rto = {
-    initial: integer(initial, 'options.rto.initial', 1, UINT32),
-    min: integer(min, 'options.rto.min', 1, UINT32),
-    max: integer(max, 'options.rto.max', 1, UINT32),
-  };
-  if (rto.min === undefined && rto.max === undefined) return rto;
-  const kernel = binding.rto() ?? { min: 0, max: UINT32 };
-  const [lower, upper] = [rto.min ?? kernel.min, rto.max ?? kernel.max];
+/** Checks timeouts against each other, and against those that stay the kernel's. */
+function checkTimeouts({ srto_min, srto_max } = {}) {
+  if (srto_min === undefined && srto_max === undefined) return;
+  const kernel = readOption(newSocket, 'SCTP_RTOINFO');
+  const lower = srto_min ?? kernel?.srto_min ?? 0;
+  const upper = srto_max ?? kernel?.srto_max ?? UINT32;
   if (lower > upper) {
-    throw rto.max === undefined
+    throw srto_max === undefined
       ? outOfRange('options.rto.min', `<= options.rto.max (${upper})`, lower)
       : outOfRange('options.rto.max', `>= options.rto.min (${lower})`, upper);
   }
-  return rto;
 }
 
+/** Returns the kernel's options that users have asked for: fields by name. */
+function kernelOptions(given) {
+  const options = {};
+  for (const { name, check, initial, option, fields } of KERNEL_OPTIONS) {
+    const [first, second] = name.split('.');
+    const value = second
+      ? group(given[first], `options.${first}`)[second]
+      : given[first];
+    const checked = check(value, `options.${name}`) ?? initial;
+    if (checked !== undefined) {
+      options[option] = { ...options[option], ...fields(Number(checked)) };
+    }
+  }
+  checkTimeouts(options.SCTP_RTOINFO);
+  return options;
+}
+
+/** The notifications that every socket is subscribed to. */
+const subscriptions = notifications
+  .filter(({ subscribed }) => subscribed === 'always')
+  .map((row) => subscription(row, true));
+
+/** Returns the options of the kernel as the addon takes them. */
+const optionRows = (kernel) => [
+  ...Object.entries(kernel).map(([name, values]) => optionRow(name, values)),
+  ...subscriptions,
+];
+
 /**
- * Returns the settings of a socket, some of which C applies before it connects or
- * listens.
+ * Returns the settings of a socket. The addon applies those in `kernel` before it
+ * connects or listens.
  */
 function settings(options) {
-  const sctp = group(options.sctp, 'options.sctp');
-  const sack = group(options.sack ?? sctp.sack, 'options.sack');
-  const init = group(options.init, 'options.init');
-  const rto = timeouts(options);
-  const heartbeat = group(options.heartbeat, 'options.heartbeat');
-  const interval = integer(
-    heartbeat.interval,
-    'options.heartbeat.interval',
-    0,
-    UINT32,
-  );
+  const { sack } = group(options.sctp, 'options.sctp');
   if (options.allowHalfOpen) {
     throw invalidValue(
       'options.allowHalfOpen',
@@ -187,44 +267,15 @@ function settings(options) {
       0,
       Number.MAX_SAFE_INTEGER,
     ) ?? getDefaultHighWaterMark(false);
-  const noDelay = boolean(options.noDelay, 'options.noDelay') ?? true;
-  const ipv6Only = boolean(options.ipv6Only, 'options.ipv6Only') ?? false;
+  const maxMessageSize =
+    integer(options.maxMessageSize, 'options.maxMessageSize', 1, MESSAGE_MAX) ??
+    1024 * 1024;
+  const kernel = kernelOptions({ ...options, sack: options.sack ?? sack });
   return {
     highWaterMark,
     batchMax: Math.min(highWaterMark, UINT32),
-    noDelay: noDelay ? 1 : 0,
-    ipv6Only: ipv6Only ? 1 : 0,
-    inStreams: integer(options.MIS, 'options.MIS', 1, UINT16) ?? IN_STREAMS,
-    outStreams: integer(options.OS, 'options.OS', 1, UINT16),
-    initAttempts: integer(init.attempts, 'options.init.attempts', 1, UINT16),
-    initMaxTimeout:
-      integer(init.maxTimeout, 'options.init.maxTimeout', 1, UINT16) ?? 5000,
-    sackDelay: integer(sack.delay, 'options.sack.delay', 0, 500),
-    sackFreq: integer(sack.freq, 'options.sack.freq', 0, UINT32),
-    rtoInitial: rto.initial,
-    rtoMin: rto.min,
-    rtoMax: rto.max,
-    heartbeat: interval,
-    noHeartbeat: interval === 0 ? 1 : 0,
-    pathMaxRetrans: integer(
-      options.pathMaxRetrans,
-      'options.pathMaxRetrans',
-      1,
-      UINT16,
-    ),
-    assocMaxRetrans: integer(
-      options.assocMaxRetrans,
-      'options.assocMaxRetrans',
-      1,
-      UINT16,
-    ),
-    maxMessageSize:
-      integer(
-        options.maxMessageSize,
-        'options.maxMessageSize',
-        1,
-        MESSAGE_MAX,
-      ) ?? 1024 * 1024,
+    maxMessageSize,
+    kernel,
   };
 }
 
@@ -294,8 +345,10 @@ module.exports = {
   boolean,
   checkAttributes,
   func,
+  heartbeat,
   integer,
   normalize,
+  optionRows,
   port,
   read,
   settings,

@@ -12,6 +12,7 @@ const {
   func,
   integer,
   normalize,
+  optionRows,
   port: validPort,
   read,
   settings,
@@ -85,7 +86,11 @@ class Server extends EventEmitter {
   #listen(locals) {
     const { port, backlog } = this.#starting;
     try {
-      this.#handle = binding.listen(locals, port, backlog, this.#settings);
+      const { kernel, maxMessageSize, batchMax } = this.#settings;
+      const rows = optionRows(kernel);
+      this.#handle = binding.listen(
+        ...[locals, port, backlog, rows, maxMessageSize, batchMax],
+      );
     } catch (error) {
       const starting = this.#starting;
       process.nextTick(() => {

@@ -20,18 +20,28 @@ const {
   outOfRange,
   unknownEncoding,
 } = require('./errors');
-const { associationState, decode, pathChange } = require('./notification');
+const { decode, pathChange } = require('./notification');
 const {
   addresses,
   attributes: validAttributes,
   checkAttributes,
   func,
+  heartbeat,
   integer,
   normalize,
+  optionRows,
   port: validPort,
   settings,
   string,
 } = require('./options');
+const { pathInfo, status } = require('./status');
+const {
+  newSocket,
+  notifications,
+  readOption,
+  subscription,
+  writeOption,
+} = require('./struct');
 
 /** How long a connect() waits for its own closing association, and how often. */
 const RETRY_FOR = 1000;
@@ -80,7 +90,7 @@ class Socket extends Duplex {
   #handle = null;
   #settings;
   #unrefed = false;
-  #keepAlive = null; // arguments of setHeartbeat(), until there is a handle
+  #keepAlive = null; // fields of the option, until there is a handle
   #allEvents = false;
   #timer = null;
 
@@ -208,10 +218,15 @@ class Socket extends Duplex {
     this.#retryUntil ||= performance.now() + RETRY_FOR;
     const { locals, localPort, port } = this.#target;
     const [remotes] = this.#attempts;
+    const { kernel, maxMessageSize, batchMax } = this.#settings;
+    const rows = optionRows(kernel);
     this.#reading = true;
     try {
       this.#attach(
-        binding.connect(remotes, port, locals, localPort, this.#settings),
+        binding.connect(
+          ...[remotes, port, locals, localPort],
+          ...[rows, maxMessageSize, batchMax],
+        ),
       );
     } catch (error) {
       this.#attemptFailed(error);
@@ -239,8 +254,8 @@ class Socket extends Duplex {
         this.#onMessage(data, sid, ppid, unordered),
     );
     if (this.#unrefed) handle.unref();
-    if (this.#keepAlive) handle.setHeartbeat(...this.#keepAlive);
-    if (this.#allEvents) handle.setEvents(true);
+    if (this.#keepAlive) this.#setHeartbeat();
+    if (this.#allEvents) this.#subscribe();
   }
 
   /** Takes what C tells beside messages. */
@@ -502,7 +517,8 @@ class Socket extends Duplex {
     if (this.#outStreams === undefined && !this.pending) {
       this.#outStreams = this.status()?.numberOfOutgoingStreams;
     }
-    return this.#outStreams ?? this.#settings.outStreams ?? OUT_STREAMS;
+    const { sinit_num_ostreams } = this.#settings.kernel.SCTP_INITMSG;
+    return this.#outStreams ?? sinit_num_ostreams ?? OUT_STREAMS;
   }
 
   _write(chunk, _encoding, callback) {
@@ -631,16 +647,23 @@ class Socket extends Duplex {
   // --------------------------------------------------------------- options
 
   setNoDelay(noDelay = true) {
-    this.#settings.noDelay = noDelay ? 1 : 0; // for attempts to come
-    this.#handle?.setNoDelay(Boolean(noDelay));
+    const set = { SCTP_NODELAY: { value: noDelay ? 1 : 0 } };
+    this.#settings.kernel = { ...this.#settings.kernel, ...set }; // for attempts
+    if (this.#handle) {
+      writeOption(this.#handle, 'SCTP_NODELAY', set.SCTP_NODELAY);
+    }
     return this;
   }
 
   setKeepAlive(enable = false, interval = 0) {
     const ms = integer(interval, 'interval', 0, 0xffffffff) ?? 0;
-    this.#keepAlive = [Boolean(enable), ms];
-    this.#handle?.setHeartbeat(...this.#keepAlive);
+    this.#keepAlive = heartbeat(enable, ms);
+    if (this.#handle) this.#setHeartbeat();
     return this;
+  }
+
+  #setHeartbeat() {
+    writeOption(this.#handle, 'SCTP_PEER_ADDR_PARAMS', this.#keepAlive);
   }
 
   setTimeout(timeout, callback) {
@@ -697,9 +720,8 @@ class Socket extends Duplex {
   }
 
   get maxSendSize() {
-    this.#maxSendSize ||= this.#handle
-      ? this.#handle.maxSendSize()
-      : binding.maxSendSize();
+    this.#maxSendSize ||=
+      readOption(this.#handle ?? newSocket, 'SO_SNDBUF')?.value ?? 0;
     return this.#maxSendSize;
   }
 
@@ -749,14 +771,13 @@ class Socket extends Duplex {
   }
 
   status() {
-    const status = this.#handle?.status();
-    return status && { ...status, stateName: associationState(status.state) };
+    return this.#handle ? status(this.#handle) : undefined;
   }
 
   get peerInfoByAddress() {
     const info = {};
-    for (const address of this.remoteAddresses) {
-      const path = this.#handle?.pathInfo(address);
+    for (const { address, port } of this.#handle ? this.#remotes() : []) {
+      const path = pathInfo(this.#handle, { address, port });
       if (path) info[address] = path;
     }
     return info;
@@ -767,7 +788,15 @@ class Socket extends Duplex {
   #listensTo(event) {
     if (event !== 'notification' || this.#allEvents) return;
     this.#allEvents = true;
-    this.#handle?.setEvents(true);
+    if (this.#handle) this.#subscribe();
+  }
+
+  /** Subscribes to the notifications that are only for those who listen. */
+  #subscribe() {
+    for (const row of notifications) {
+      if (row.subscribed !== 'listener') continue;
+      this.#handle.setOption(...subscription(row, true));
+    }
   }
 
   on(event, listener) {

@@ -185,7 +185,7 @@ test('a method is no constructor', (t) => {
 
 test('attributes that are a getter may detach the messages', async (t) => {
   const { port } = (await t.listen({})).address();
-  const socket = binding.connect(['127.0.0.1'], port, [], 0, {});
+  const socket = binding.connect(['127.0.0.1'], port, [], 0, [], 1024, 1024);
   const message = Buffer.from(new ArrayBuffer(1000));
   const list = Object.defineProperty([0, message], 0, {
     get() {

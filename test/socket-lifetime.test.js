@@ -320,8 +320,8 @@ test('methods of a socket may be called in every state', async (t) => {
 test('the handles of the addon refuse misuse without an abort', async () => {
   const binding = require('../lib/binding');
   for (const made of [
-    binding.connect(['127.0.0.1'], 1, [], 0, {}),
-    binding.listen(['127.0.0.1'], 0, 5, {}),
+    binding.connect(['127.0.0.1'], 1, [], 0, [], 1024, 1024),
+    binding.listen(['127.0.0.1'], 0, 5, [], 1024, 1024),
     binding.open('127.0.0.1', 0, 1, () => {}),
   ]) {
     const Class = made.constructor;
@@ -339,10 +339,17 @@ test('the handles of the addon refuse misuse without an abort', async () => {
   const wrong = [undefined, null, 1, 'x', {}, [], [1], () => {}, Symbol('s')];
   for (const value of wrong) {
     for (const call of [
-      () => binding.connect(value, value, value, value, value),
-      () => binding.listen(value, value, value, value),
-      () => binding.connect(['127.0.0.1'], 1, value, 0, {}),
-      () => binding.listen(['127.0.0.1'], 0, 5, { rtoMin: 'x' }),
+      () => binding.connect(...Array(7).fill(value)),
+      () => binding.listen(...Array(6).fill(value)),
+      () => binding.connect(['127.0.0.1'], 1, value, 0, [], 1024, 1024),
+      () => binding.listen(['127.0.0.1'], 0, 5, value, 1024, 1024),
+      () => binding.listen(['127.0.0.1'], 0, 5, [value], 1024, 1024),
+      () => binding.listen(['127.0.0.1'], 0, 5, [[132, 0, value]], 1, 1),
+      () => binding.getNewOption(132, value, value),
+      () => binding.getNewOption(132, 0, value),
+      () => binding.toAddress(value),
+      () => binding.fromAddress('127.0.0.1', value),
+      () => binding.fromAddress(value, 1),
     ]) {
       try {
         call()?.close(true);
@@ -351,16 +358,9 @@ test('the handles of the addon refuse misuse without an abort', async () => {
       }
     }
   }
-  const handle = binding.connect(['127.0.0.1'], 1, [], 0, {});
+  const handle = binding.connect(['127.0.0.1'], 1, [], 0, [], 1024, 1024);
   for (const value of wrong) {
-    for (const method of [
-      'send',
-      'setReading',
-      'setNoDelay',
-      'setHeartbeat',
-      'setEvents',
-      'pathInfo',
-    ]) {
+    for (const method of ['send', 'setReading', 'getOption', 'setOption']) {
       try {
         handle[method](value);
       } catch (error) {
@@ -370,7 +370,7 @@ test('the handles of the addon refuse misuse without an abort', async () => {
   }
   handle.close(true);
   handle.close(true);
-  assert.throws(() => handle.status(), { code: 'ERR_SOCKET_CLOSED' });
+  assert.throws(() => handle.getOption(), { code: 'ERR_SOCKET_CLOSED' });
 });
 
 const script = (body) => `

@@ -74,6 +74,11 @@ function buffer() {
   return Buffer.alloc(pick([1, 10, 1000, 70_000]), random(256));
 }
 
+/** Options as connect() and listen() of the addon take them. */
+function rows() {
+  return [[132, random(140), buffer()]];
+}
+
 function resizable() {
   return new ArrayBuffer(64, { maxByteLength: 128 });
 }
@@ -311,12 +316,14 @@ const usual = {
     start: () => [callback(), callback()],
     setReading: () => [true],
     close: () => [true],
-    setNoDelay: () => [true],
-    setHeartbeat: () => [true, 1000],
-    setEvents: () => [true],
-    pathInfo: () => [HOST],
+    getOption: () => [132, random(140), buffer()],
+    setOption: () => [132, random(140), buffer()],
   },
-  rawListener: { start: () => [callback()] },
+  rawListener: {
+    start: () => [callback()],
+    getOption: () => [132, random(140), buffer()],
+    setOption: () => [132, random(140), buffer()],
+  },
   exports: {
     open: () => [HOST, 0, 65536, callback()],
     connect: () => [target(), callback()],
@@ -324,9 +331,11 @@ const usual = {
   },
   binding: {
     open: () => [HOST, 0, 65536, callback()],
-    connect: () => [[HOST], port, [], 0, { maxMessageSize: 100 }],
-    listen: () => [[HOST], 0, 5, { maxMessageSize: 100 }],
-    decodeNotification: () => [buffer()],
+    connect: () => [[HOST], port, [], 0, rows(), 100, 100],
+    listen: () => [[HOST], 0, 5, rows(), 100, 100],
+    getNewOption: () => [132, random(140), buffer()],
+    toAddress: () => [buffer()],
+    fromAddress: () => [HOST, port],
   },
 };
 
@@ -410,8 +419,7 @@ async function server() {
 }
 
 async function rawSocket() {
-  const settings = { maxMessageSize: 1000, batchMax: 1000 };
-  const handle = binding.connect([HOST], port, [], 0, settings);
+  const handle = binding.connect([HOST], port, [], 0, [], 1000, 1000);
   accepted.push(handle);
   if (random(2) === 0) handle.start(callback(), callback());
   if (random(2) === 0) await wait(5);
@@ -420,7 +428,7 @@ async function rawSocket() {
 }
 
 async function rawListener() {
-  const handle = binding.listen([HOST], 0, 5, { maxMessageSize: 1000 });
+  const handle = binding.listen([HOST], 0, 5, [], 1000, 1000);
   accepted.push(handle);
   handle.start((_event, socket) => {
     accepted.push(socket);
