@@ -143,6 +143,12 @@
 
 /* --- 1.1 Errors ----------------------------------------------------------- */
 
+/* Results of functions beside 0 and -errno. */
+enum {
+  SD_PEER_BUSY = -100000, /* the send quota of the peer is used up */
+  SD_EXCEPTION = -100001  /* JavaScript has an exception to handle */
+};
+
 static void sd_throw_status(napi_env env) {
   bool pending = true;
   napi_is_exception_pending(env, &pending);
@@ -1030,12 +1036,20 @@ struct sd_addon {
 
 struct sd_handle;
 
+/* A timer of a handle. */
+struct sd_timer {
+  uv_timer_t uv;
+  struct sd_handle *handle;
+  struct sd_timer *next;             /* another timer of the handle */
+  void (*fired)(struct sd_handle *); /* what it is for */
+};
+
 /* The difference between endpoints, sockets and listeners. */
 struct sd_kind {
   enum sd_class class;
   bool collectable; /* an unrefed and dropped object closes its handle */
   void (*handle_ready)(struct sd_handle *handle, int events); /* 0: an error */
-  void (*handle_timer)(struct sd_handle *handle);
+  void (*handle_retry)(struct sd_handle *handle); /* the back-off is over */
   void (*release)(struct sd_handle *handle); /* frees what it owns, or NULL */
 };
 
@@ -1054,10 +1068,11 @@ struct sd_handle {
   unsigned singles; /* receive loops in a row that found one message */
   size_t expected;  /* length of long messages of this handle, or 0 */
   int armed;        /* event mask given to uv_poll_start() */
-  int uv_handles;   /* poll and timer, as long as they are not yet closed */
+  int uv_handles;   /* poll and timers, as long as they are not yet closed */
   uv_poll_t poll;
-  uv_timer_t timer; /* back-off while open, deadline while lingering */
-  napi_ref self;    /* the JavaScript object */
+  struct sd_timer retry;   /* until the socket is tried again */
+  struct sd_timer *timers; /* all timers; the class may have more */
+  napi_ref self;           /* the JavaScript object */
   napi_async_context context;
   napi_ref run; /* weak, or NULL: calls a function in its first context */
   napi_ref on_message; /* weak, or NULL: the function for each message */
@@ -1109,17 +1124,30 @@ static void sd_on_poll_closed(uv_handle_t *poll) {
   sd_on_handle_closed(poll->data);
 }
 
-static void sd_on_timer_closed(uv_handle_t *timer) {
-  sd_on_handle_closed(timer->data);
+static void sd_on_timer_closed(uv_handle_t *uv) {
+  sd_on_handle_closed(((struct sd_timer *)uv->data)->handle);
 }
 
 static void sd_handle_close(struct sd_handle *handle) {
+  struct sd_timer *timer;
   if (handle->state >= SD_CLOSING)
     return;
   handle->state = SD_CLOSING;
   uv_close((uv_handle_t *)&handle->poll, sd_on_poll_closed);
-  uv_close((uv_handle_t *)&handle->timer, sd_on_timer_closed);
+  for (timer = handle->timers; timer; timer = timer->next)
+    uv_close((uv_handle_t *)&timer->uv, sd_on_timer_closed);
   sd_sys_close(handle->fd);
+}
+
+static void sd_timer_init(struct sd_handle *handle, struct sd_timer *timer,
+                          void (*fired)(struct sd_handle *)) {
+  uv_timer_init(handle->addon->loop, &timer->uv);
+  timer->uv.data = timer;
+  timer->handle = handle;
+  timer->fired = fired;
+  timer->next = handle->timers;
+  handle->timers = timer;
+  handle->uv_handles++;
 }
 
 /* Takes over `fd`, and closes it if this fails. */
@@ -1130,19 +1158,34 @@ static int sd_handle_init(struct sd_handle *handle, const struct sd_kind *kind,
     sd_sys_close(fd);
     return error;
   }
-  uv_timer_init(addon->loop, &handle->timer);
   handle->kind = kind;
   handle->addon = addon;
   handle->fd = fd;
-  handle->uv_handles = 2;
+  handle->uv_handles = 1;
   handle->collected = true;
-  handle->poll.data = handle->timer.data = handle;
+  handle->poll.data = handle;
+  sd_timer_init(handle, &handle->retry, kind->handle_retry);
   handle->next = addon->handles;
   if (handle->next)
     handle->next->link = &handle->next;
   handle->link = &addon->handles;
   addon->handles = handle;
   return 0;
+}
+
+/* Makes the struct of a class, which begins with its handle, and takes over
+ * `fd`. Returns NULL, with `fd` closed, if there is no memory. */
+static void *sd_handle_new(size_t size, const struct sd_kind *kind,
+                           struct sd_addon *addon, int fd) {
+  struct sd_handle *handle = calloc(1, size);
+  if (!handle) {
+    sd_sys_close(fd);
+    return NULL;
+  }
+  if (sd_handle_init(handle, kind, addon, fd) == 0)
+    return handle;
+  free(handle);
+  return NULL;
 }
 
 static void sd_on_collected(napi_env env, void *data, void *hint) {
@@ -1206,19 +1249,18 @@ static bool sd_handle_wrap(struct sd_handle *handle, napi_value object) {
 
 static bool sd_handle_set_unrefed(struct sd_handle *handle, bool unrefed) {
   napi_env env = handle->addon->env;
+  void (*set)(uv_handle_t *) = unrefed ? uv_unref : uv_ref;
+  struct sd_timer *timer;
   if (handle->state != SD_OPEN || handle->unrefed == unrefed)
     return true;
   handle->unrefed = unrefed;
-  if (unrefed) {
-    uv_unref((uv_handle_t *)&handle->poll);
-    uv_unref((uv_handle_t *)&handle->timer);
-    return !handle->kind->collectable ||
-           napi_reference_unref(env, handle->self, NULL) == napi_ok;
-  }
-  uv_ref((uv_handle_t *)&handle->poll);
-  uv_ref((uv_handle_t *)&handle->timer);
-  return !handle->kind->collectable ||
-         napi_reference_ref(env, handle->self, NULL) == napi_ok;
+  set((uv_handle_t *)&handle->poll);
+  for (timer = handle->timers; timer; timer = timer->next)
+    set((uv_handle_t *)&timer->uv);
+  if (!handle->kind->collectable)
+    return true;
+  return (unrefed ? napi_reference_unref
+                  : napi_reference_ref)(env, handle->self, NULL) == napi_ok;
 }
 
 /* --- 2.2 Poll ------------------------------------------------------------- */
@@ -1236,9 +1278,9 @@ static void sd_on_poll(uv_poll_t *poll, int status, int events) {
   handle->kind->handle_ready(handle, events);
 }
 
-static void sd_on_timer(uv_timer_t *timer) {
-  struct sd_handle *handle = timer->data;
-  handle->kind->handle_timer(handle);
+static void sd_on_timer(uv_timer_t *uv) {
+  struct sd_timer *timer = uv->data;
+  timer->fired(timer->handle);
 }
 
 /* Sets the event mask. uv_poll_start() costs system calls even if nothing
@@ -1254,12 +1296,12 @@ static void sd_handle_arm(struct sd_handle *handle, int events) {
     uv_poll_stop(&handle->poll);
 }
 
-static void sd_handle_start_timer(struct sd_handle *handle, uint64_t ms) {
-  if (handle->state >= SD_CLOSING)
+static void sd_timer_start(struct sd_timer *timer, uint64_t ms) {
+  if (timer->handle->state >= SD_CLOSING)
     return;
   /* The loop's clock stands still while JavaScript runs. */
-  uv_update_time(handle->addon->loop);
-  uv_timer_start(&handle->timer, sd_on_timer, ms, 0);
+  uv_update_time(timer->handle->addon->loop);
+  uv_timer_start(&timer->uv, sd_on_timer, ms, 0);
 }
 
 /* Waits for space after a send has met a full buffer. Under memory pressure
@@ -1270,7 +1312,7 @@ static void sd_handle_block(struct sd_handle *handle) {
     return;
   handle->blocked = true;
   if (handle->retry_failed)
-    sd_handle_start_timer(handle, SD_BACKOFF_MS);
+    sd_timer_start(&handle->retry, SD_BACKOFF_MS);
   else
     sd_handle_arm(handle, handle->armed | UV_WRITABLE);
 }
@@ -1293,6 +1335,11 @@ struct sd_scope {
   napi_handle_scope handles;
   napi_callback_scope callbacks;
 };
+
+/* Whether a receive loop goes on with its handle. It stops if the handle is not
+ * open any more, or if an exception has cleared the async context; poll() then
+ * reports the rest of the queue. Results are chained with &&. */
+enum sd_next { SD_STOP, SD_CONTINUE };
 
 /* Reports an exception as Node does for any callback. `status` is the result
  * of the failed call. */
@@ -1354,17 +1401,15 @@ static bool sd_scope_reopen(struct sd_handle *handle, struct sd_scope *scope) {
   return sd_scope_open(handle, scope);
 }
 
-/* Calls `function` in an open scope. Returns false if there must be no more
- * upcalls, since the handle is not open any more or an exception has cleared
- * the async context. */
-static bool sd_upcall(struct sd_handle *handle, napi_value function,
-                      size_t argc, const napi_value *argv) {
+/* Calls `function` in an open scope. */
+static enum sd_next sd_upcall(struct sd_handle *handle, napi_value function,
+                              size_t argc, const napi_value *argv) {
   struct sd_addon *addon = handle->addon;
   napi_env env = addon->env;
   napi_value self, run, run_argv[1 + SD_ARGUMENTS];
   napi_status status;
   if (!sd_handle_usable(handle))
-    return false;
+    return SD_STOP;
   status = napi_get_reference_value(env, handle->self, &self);
   if (status == napi_ok && handle->run) {
     run_argv[0] = function;
@@ -1383,8 +1428,8 @@ static bool sd_upcall(struct sd_handle *handle, napi_value function,
 
 /* Calls the function onEvent(event, ...) that lib/ has given to start().
  * Nothing is polled before start(). */
-static bool sd_emit(struct sd_handle *handle, const char *event, size_t argc,
-                    const napi_value *argv) {
+static enum sd_next sd_emit(struct sd_handle *handle, const char *event,
+                            size_t argc, const napi_value *argv) {
   napi_env env = handle->addon->env;
   napi_value on_event, all[SD_ARGUMENTS];
   if (argc > 0)
@@ -1400,6 +1445,13 @@ static bool sd_emit(struct sd_handle *handle, const char *event, size_t argc,
 
 /* --- 2.4 Classes ---------------------------------------------------------- */
 
+static bool sd_check_open(napi_env env, const struct sd_handle *handle) {
+  if (handle->state == SD_OPEN)
+    return true;
+  sd_throw(env, napi_create_error, "ERR_SOCKET_CLOSED", "Socket is closed");
+  return false;
+}
+
 /* Makes the JavaScript object of a handle. Returns NULL after an exception. */
 static napi_value sd_handle_object(struct sd_handle *handle) {
   struct sd_addon *addon = handle->addon;
@@ -1414,6 +1466,17 @@ static napi_value sd_handle_object(struct sd_handle *handle) {
   }
   addon->constructing = NULL; /* also where the class was not even called */
   return object;
+}
+
+/* Returns the object of a new handle to JavaScript. If it could not be made, or
+ * a hook has closed the handle, closes it and returns NULL after an exception.
+ */
+static napi_value sd_handle_return(struct sd_handle *handle,
+                                   napi_value object) {
+  if (object && sd_check_open(handle->addon->env, handle))
+    return object;
+  sd_handle_close(handle);
+  return NULL;
 }
 
 /* Constructs an object of any class. It takes the handle before it wraps it,
@@ -1470,13 +1533,6 @@ static void *sd_this(napi_env env, napi_callback_info info, size_t argc,
   sd_throw(env, napi_create_type_error, "ERR_INVALID_THIS",
            "Illegal invocation");
   return NULL;
-}
-
-static bool sd_check_open(napi_env env, const struct sd_handle *handle) {
-  if (handle->state == SD_OPEN)
-    return true;
-  sd_throw(env, napi_create_error, "ERR_SOCKET_CLOSED", "Socket is closed");
-  return false;
 }
 
 /* Keeps the function given to start() of a socket or listener. Returns false
@@ -2087,7 +2143,7 @@ static bool sd_batch_add_whole(struct sd_addon *addon,
   return true;
 }
 
-static bool sd_batch_call(struct sd_handle *handle) {
+static enum sd_next sd_batch_call(struct sd_handle *handle) {
   napi_env env = handle->addon->env;
   napi_value deliver, on_message;
   return napi_get_reference_value(env, handle->addon->deliver_batch,
@@ -2098,30 +2154,31 @@ static bool sd_batch_call(struct sd_handle *handle) {
 }
 
 /* Delivers the batch and empties it; after an exception it goes on with the
- * rest. Returns false if the handle is not open any more or there is no
+ * rest. Stops if the handle is not open any more or there is no
  * memory. */
-static bool sd_batch_deliver(struct sd_handle *handle, struct sd_scope *scope) {
+static enum sd_next sd_batch_deliver(struct sd_handle *handle,
+                                     struct sd_scope *scope) {
   struct sd_addon *addon = handle->addon;
   while (addon->batch->next < addon->batch->count) {
     uint32_t next = addon->batch->next;
     bool done = sd_batch_call(handle);
     if (!sd_handle_usable(handle))
-      return false;
+      return SD_STOP;
     if (addon->batch->next == next)
       addon->batch->next++; /* not even begun: there is no memory */
     if (!done && (!sd_scope_reopen(handle, scope) || !sd_slab_find(addon)))
-      return false;
+      return SD_STOP;
   }
   sd_batch_clear(addon);
-  return true;
+  return SD_CONTINUE;
 }
 
 /* Delivers the batch before a notification or piece that has just been
  * received at `*data` in the slab. Since JavaScript may take the slab away,
  * the data is copied first. */
-static bool sd_batch_deliver_before(struct sd_handle *handle,
-                                    struct sd_scope *scope, const char **data,
-                                    size_t size) {
+static enum sd_next sd_batch_deliver_before(struct sd_handle *handle,
+                                            struct sd_scope *scope,
+                                            const char **data, size_t size) {
   struct sd_addon *addon = handle->addon;
   if (addon->batch->count > 0) {
     memcpy(addon->spill, *data, size);
@@ -2196,9 +2253,6 @@ static bool sd_sndbuf_fits(struct sd_sndbuf *sndbuf, long charge, size_t next) {
  * Beyond this, those that ended longest ago are removed. */
 #define SD_ENDED_MAX 1024
 
-/* Bytes of a chunk until the path to the peer is known: those of Ethernet. */
-#define SD_FRAGMENT 1452
-
 /* An element of a hash table, chained with others of its slot. */
 struct sd_node {
   struct sd_node *next;
@@ -2228,6 +2282,27 @@ struct sd_peers {
   struct sd_peer *last;
 };
 
+/* The use that one peer makes of the send buffer, section 5.2. */
+struct sd_quota {
+  uint32_t handed;   /* chunks given to the association */
+  uint32_t chunks;   /* upper bound of chunks sent and not acknowledged */
+  long bytes;        /* upper bound of their charge of the send buffer */
+  long each;         /* the largest charge of one chunk among them */
+  long refused;      /* buffer charge of the message that was refused */
+  int fragment;      /* bytes of a chunk at most */
+  unsigned refusals; /* refused sends since the last system call */
+};
+
+/* The send quotas of all peers of an endpoint. */
+struct sd_quotas {
+  struct sd_sndbuf sndbuf;
+  bool own_buffers;      /* each association has a send buffer of its own */
+  struct sd_peers busy;  /* peers whose quota is used up */
+  struct sd_peers ready; /* peers that were busy, before onDrain says so */
+  unsigned refresh_ms;   /* time until busy peers are refreshed */
+  struct sd_timer timer;
+};
+
 /* A peer of an endpoint: its association, also before the kernel has set it up
  * and after it has ended. */
 struct sd_peer {
@@ -2244,22 +2319,16 @@ struct sd_peer {
   bool skipping;       /* the present message is too long, drop its pieces */
   struct sd_partial partial;
 
-  /* Send quota. */
-  uint32_t handed;   /* chunks given to the association */
-  uint32_t chunks;   /* upper bound of chunks sent and not acknowledged */
-  long bytes;        /* upper bound of their charge of the send buffer */
-  long each;         /* the largest charge of one chunk among them */
-  long refused;      /* buffer charge of the message that was refused */
-  int fragment;      /* bytes of a chunk at most */
-  uint64_t since;    /* time of the first send of this association, or of the
-                        end of the one before, of sd_now() */
-  bool unreachable;  /* the last news of a path was that it failed */
-  unsigned refusals; /* refused sends since the last system call */
-  napi_ref refusal;  /* the Error of the last refused send, or NULL */
+  /* Send state. */
+  struct sd_quota quota;
+  napi_ref refusal; /* the Error of the last refused send, or NULL */
   ssize_t refusal_code;
   const struct sd_destination *refusal_to;
 
   /* Loss. */
+  uint64_t since;       /* time of the first send of this association, or of the
+                           end of the one before, of sd_now() */
+  bool unreachable;     /* the last news of a path was that it failed */
   int error;            /* reason of the association's end */
   bool loss_unreported; /* messages were lost and no callback has heard of it:
                            the next send() reports it */
@@ -2275,20 +2344,17 @@ struct sd_endpoint {
   napi_ref host_strings;   /* weak, too: hosts of the peers, as strings */
   napi_ref callbacks;      /* weak, too: by enum sd_callback */
   struct sd_assembly assembly;
-  struct sd_sndbuf sndbuf;
-  bool own_buffers;      /* each association has a send buffer of its own */
+  struct sd_quotas quotas;
   struct sd_table peers; /* peers with an association, by id */
   struct sd_table destinations;
   struct sd_destination *to; /* destination of the last send, or NULL: most
                                 often the next send has the same */
-  struct sd_peers busy;      /* peers whose quota is used up */
-  struct sd_peers ready;     /* peers that were busy, before onDrain says so */
   struct sd_peers ended;     /* peers without an association, newest first */
   size_t ended_count;
-  struct sd_peers spare; /* memory for new peers; one at least to receive */
-  uint32_t host_count;   /* peers in all, the spare ones included */
-  unsigned refusals;     /* refused sends since the buffer was read last */
-  unsigned refresh_ms;   /* time until busy peers are refreshed */
+  struct sd_peers spare;  /* memory for new peers; one at least to receive */
+  uint32_t host_count;    /* peers in all, the spare ones included */
+  unsigned refusals;      /* refused sends since the buffer was read last */
+  struct sd_timer linger; /* the longest that close() waits */
   struct sd_assembly returns; /* limits of messages given back by the kernel */
   struct sd_partial returned; /* pieces of the present one of these */
   bool returned_sent;         /* a piece of it had been sent already */
@@ -2298,9 +2364,10 @@ struct sd_endpoint {
  * runs, for however long. */
 static uint64_t sd_now(void) { return uv_hrtime() / 1000000; }
 
+/* Returns false if there is no memory. */
 static bool sd_table_init(struct sd_table *table) {
-  table->size = SD_TABLE_SLOTS;
-  table->slots = calloc(table->size, sizeof *table->slots);
+  table->slots = calloc(SD_TABLE_SLOTS, sizeof *table->slots);
+  table->size = table->slots ? SD_TABLE_SLOTS : 0;
   return table->slots;
 }
 
@@ -2448,6 +2515,14 @@ static bool sd_peers_reserve(struct sd_endpoint *endpoint) {
   return true;
 }
 
+/* Bytes of a chunk until the path to the peer is known: those of Ethernet. */
+#define SD_FRAGMENT 1452
+
+/* Makes the quota that of an association without outstanding data. */
+static void sd_quota_reset(struct sd_quota *quota) {
+  *quota = (struct sd_quota){.fragment = SD_FRAGMENT};
+}
+
 /* Makes a spare peer the one with this primary address. Messages refer to
  * its host by the index of a string that is made once. send() never finds a
  * peer by this name that has ended early. Returns NULL if there is no
@@ -2475,7 +2550,7 @@ static struct sd_peer *sd_peer_new(struct sd_endpoint *endpoint,
     sd_destination_add(endpoint, &peer->own, peer, host, addr);
   memcpy(peer->own.host, host, sizeof host);
   peer->own.port = sd_addr_port(addr);
-  peer->fragment = SD_FRAGMENT;
+  sd_quota_reset(&peer->quota);
   return peer;
 }
 
@@ -2507,9 +2582,8 @@ static void sd_peer_detach(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   sd_partial_drop(&endpoint->assembly, &peer->partial);
   sd_peer_drop_refusal(endpoint, peer);
   sd_peer_move(endpoint, peer, NULL);
+  sd_quota_reset(&peer->quota);
   peer->id = 0;
-  peer->handed = peer->chunks = 0;
-  peer->bytes = peer->each = 0;
   peer->since = sd_now();
   peer->ended_early = peer->skipping = peer->unreachable =
       peer->loss_unreported = false;
@@ -2618,84 +2692,89 @@ static void sd_peers_free(struct sd_endpoint *endpoint) {
 /* Every Nth refused send reads the outstanding data again. */
 #define SD_REFUSALS 64
 
-/* Bytes of a chunk on the smallest path. */
-#define SD_FRAGMENT_MIN 512
-
 /* Linux has one send buffer for all peers of a one-to-many socket and keeps
  * outstanding data in it: a peer that does not answer would fill it, and no
- * other could be sent to. So a peer may use half as much of it as is left
- * free for the others: a third if it is the only one, and something is left
- * however many use up their quota. The use of each peer is counted as an
- * upper bound, and read from the kernel when it becomes much. */
+ * other could be sent to. So each peer has a quota. Its use is counted as an
+ * upper bound, and read from the kernel when it becomes much.
+ *
+ * The rest of the endpoint calls sd_quota_admits() before a message,
+ * sd_quota_charge() after it, sd_quota_wait() if it was refused and
+ * sd_quota_poll() from the timer; sd_quota_refresh(), sd_quota_returned() and,
+ * of section 5.1, sd_quota_reset() when the kernel has changed its counts. */
 
-static long sd_peer_message_charge(const struct sd_peer *peer, size_t size) {
-  return sd_charge(size, (size_t)peer->fragment);
+/* Returns the quota of one peer in bytes: half as much as is left free for the
+ * others, so a third if it is the only one, and something is left however many
+ * use up theirs. */
+static long sd_quota_limit(const struct sd_quotas *quotas) {
+  return quotas->own_buffers ? quotas->sndbuf.size : quotas->sndbuf.left / 2;
 }
 
-/* Adds the charge of a message that has been sent to the peer. */
-static void sd_peer_charge(struct sd_endpoint *endpoint, struct sd_peer *peer,
-                           size_t size, long charge) {
-  uint32_t chunks = 1 + (uint32_t)((size - 1) / (size_t)peer->fragment);
-  if (peer->handed == 0)
-    peer->since = sd_now();
-  if (peer->refusal)
-    sd_peer_drop_refusal(endpoint, peer);
-  peer->handed += chunks;
-  peer->chunks += chunks;
-  peer->bytes += charge;
-  if (peer->each < charge / (long)chunks)
-    peer->each = charge / (long)chunks;
-  endpoint->sndbuf.left -= charge;
+/* Returns whether this charge fits the quota, after the outstanding data and
+ * `ahead`. A peer with little outstanding data may be sent any message. */
+static bool sd_quota_fits(const struct sd_quotas *quotas,
+                          const struct sd_quota *quota, long ahead,
+                          long charge) {
+  long limit = sd_quota_limit(quotas), taken = quota->bytes + ahead;
+  return taken <= limit / 4 || taken + charge <= limit;
 }
 
-/* Lowers the outstanding data of the peer to this number of chunks. */
-static void sd_peer_set_outstanding(struct sd_peer *peer, uint32_t chunks) {
-  if (chunks >= peer->chunks)
+/* Lowers the outstanding data to this number of chunks. */
+static void sd_quota_set_outstanding(struct sd_quota *quota, uint32_t chunks) {
+  if (chunks >= quota->chunks)
     return;
-  peer->chunks = chunks;
-  if (peer->bytes > peer->each * (long)chunks)
-    peer->bytes = peer->each * (long)chunks;
+  quota->chunks = chunks;
+  if (quota->bytes > quota->each * (long)chunks)
+    quota->bytes = quota->each * (long)chunks;
   if (chunks == 0)
-    peer->each = 0;
+    quota->each = 0;
 }
 
 /* Reads the outstanding data of the peer from the kernel: chunks sent and
  * not acknowledged, and chunks not sent. The count kept here may differ from
  * the kernel's, so it is corrected by the free part of the send buffer,
  * which has been read before. */
-static void sd_peer_refresh(struct sd_endpoint *endpoint,
-                            struct sd_peer *peer) {
-  int fd = endpoint->handle.fd;
+static void sd_quota_read(struct sd_endpoint *endpoint, struct sd_peer *peer) {
+  const struct sd_sndbuf *sndbuf = &endpoint->quotas.sndbuf;
+  struct sd_quota *quota = &peer->quota;
   struct sctp_status status = {.sstat_assoc_id = peer->id};
   struct sctp_assoc_stats stats = {.sas_assoc_id = peer->id};
   socklen_t length = sizeof status, stats_length = sizeof stats;
   uint32_t sent;
-  if (endpoint->sndbuf.left == endpoint->sndbuf.size)
-    sd_peer_set_outstanding(peer, 0);
+  if (sndbuf->left == sndbuf->size)
+    sd_quota_set_outstanding(quota, 0);
   if (peer->id == 0 ||
-      sd_sys_getsockopt(fd, IPPROTO_SCTP, SCTP_STATUS, &status, &length) < 0 ||
-      sd_sys_getsockopt(fd, IPPROTO_SCTP, SCTP_GET_ASSOC_STATS, &stats,
+      sd_sys_getsockopt(sndbuf->fd, IPPROTO_SCTP, SCTP_STATUS, &status,
+                        &length) < 0 ||
+      sd_sys_getsockopt(sndbuf->fd, IPPROTO_SCTP, SCTP_GET_ASSOC_STATS, &stats,
                         &stats_length) < 0)
     return;
   if (status.sstat_fragmentation_point > 0)
-    peer->fragment = (int)status.sstat_fragmentation_point;
+    quota->fragment = (int)status.sstat_fragmentation_point;
   sent = (uint32_t)(stats.sas_ouodchunks + stats.sas_oodchunks);
   /* With no chunk in flight, none waits to be sent either. */
-  if ((int32_t)(peer->handed - sent) < 0 ||
+  if ((int32_t)(quota->handed - sent) < 0 ||
       (status.sstat_state >= SCTP_ESTABLISHED && status.sstat_unackdata == 0))
-    peer->handed = sent;
-  sd_peer_set_outstanding(peer, status.sstat_unackdata + peer->handed - sent);
+    quota->handed = sent;
+  sd_quota_set_outstanding(quota,
+                           status.sstat_unackdata + quota->handed - sent);
 }
 
-/* Reads the free part of the send buffer and the outstanding data of the
- * peer, which is no more than that of all peers together. */
-static void sd_peer_refresh_sndbuf(struct sd_endpoint *endpoint,
-                                   struct sd_peer *peer) {
+/* Reads the free part of the send buffer. The outstanding data of the peer is
+ * no more than that of all peers together. */
+static void sd_quota_read_sndbuf(struct sd_quotas *quotas,
+                                 struct sd_quota *quota) {
   long taken;
-  sd_sndbuf_refresh(&endpoint->sndbuf);
-  taken = endpoint->sndbuf.size - endpoint->sndbuf.left;
-  if (peer->bytes > taken)
-    peer->bytes = taken;
+  sd_sndbuf_refresh(&quotas->sndbuf);
+  taken = quotas->sndbuf.size - quotas->sndbuf.left;
+  if (quota->bytes > taken)
+    quota->bytes = taken;
+}
+
+/* Reads the send buffer and the outstanding data of the peer. */
+static void sd_quota_refresh(struct sd_endpoint *endpoint,
+                             struct sd_peer *peer) {
+  sd_quota_read_sndbuf(&endpoint->quotas, &peer->quota);
+  sd_quota_read(endpoint, peer);
 }
 
 /* Returns whether to refuse a send at once, since the one before was refused
@@ -2706,55 +2785,95 @@ static bool sd_still_refused(unsigned *refusals) {
   return ++*refusals % SD_REFUSALS != 0;
 }
 
-/* Returns the quota of one peer in bytes. */
-static long sd_peer_limit(const struct sd_endpoint *endpoint) {
-  return endpoint->own_buffers ? endpoint->sndbuf.size
-                               : endpoint->sndbuf.left / 2;
-}
-
-/* Returns whether this charge fits the quota, after the outstanding data and
- * `ahead`. A peer with little outstanding data may be sent any message. */
-static bool sd_peer_fits(const struct sd_endpoint *endpoint,
-                         const struct sd_peer *peer, long ahead, long charge) {
-  long limit = sd_peer_limit(endpoint), holds = peer->bytes + ahead;
-  return holds <= limit / 4 || holds + charge <= limit;
-}
-
 /* Returns whether the peer may be sent a message of `size` bytes, after
  * another one with the charge `ahead`, or 0. If the buffer is full or the
  * message too long for it, the kernel refuses it. */
-static bool sd_peer_admits(struct sd_endpoint *endpoint, struct sd_peer *peer,
-                           long ahead, size_t size, long charge) {
-  bool busy = peer->list == &endpoint->busy;
-  if (!(busy && endpoint->own_buffers) &&
-      sd_peer_fits(endpoint, peer, ahead, charge))
+static bool sd_quota_admits(struct sd_endpoint *endpoint, struct sd_peer *peer,
+                            long ahead, size_t size, long charge) {
+  struct sd_quotas *quotas = &endpoint->quotas;
+  struct sd_quota *quota = &peer->quota;
+  bool busy = peer->list == &quotas->busy;
+  if (!(busy && quotas->own_buffers) &&
+      sd_quota_fits(quotas, quota, ahead, charge))
     return true;
-  if (busy && (long)size <= endpoint->sndbuf.size &&
-      sd_still_refused(&peer->refusals))
+  if (busy && (long)size <= quotas->sndbuf.size &&
+      sd_still_refused(&quota->refusals))
     return false;
-  sd_peer_refresh_sndbuf(endpoint, peer);
-  if (!sd_peer_fits(endpoint, peer, ahead, charge))
-    sd_peer_refresh(endpoint, peer);
-  return sd_peer_fits(endpoint, peer, ahead, charge) ||
-         endpoint->sndbuf.left <= 0 || (long)size > endpoint->sndbuf.size;
+  sd_quota_read_sndbuf(quotas, quota);
+  if (!sd_quota_fits(quotas, quota, ahead, charge))
+    sd_quota_read(endpoint, peer);
+  return sd_quota_fits(quotas, quota, ahead, charge) ||
+         quotas->sndbuf.left <= 0 || (long)size > quotas->sndbuf.size;
 }
 
 /* Returns whether to ask for an immediate SACK (RFC 7053): another message
  * of this size may have to wait for it, and the peer would delay it. */
-static bool sd_peer_wants_sack(const struct sd_endpoint *endpoint,
-                               const struct sd_peer *peer, long charge) {
-  return peer->bytes + 2 * charge > sd_peer_limit(endpoint);
+static bool sd_quota_wants_sack(const struct sd_quotas *quotas,
+                                const struct sd_quota *quota, long charge) {
+  return quota->bytes + 2 * charge > sd_quota_limit(quotas);
+}
+
+/* Adds the charge of a message that has been sent to the peer. */
+static void sd_quota_charge(struct sd_quotas *quotas, struct sd_quota *quota,
+                            size_t size, long charge) {
+  uint32_t chunks = 1 + (uint32_t)((size - 1) / (size_t)quota->fragment);
+  quota->handed += chunks;
+  quota->chunks += chunks;
+  quota->bytes += charge;
+  if (quota->each < charge / (long)chunks)
+    quota->each = charge / (long)chunks;
+  quotas->sndbuf.left -= charge;
+}
+
+/* Takes back a chunk that the kernel has given back without sending it. */
+static void sd_quota_returned(struct sd_quota *quota) { quota->handed--; }
+
+static void sd_quota_start_timer(struct sd_quotas *quotas, unsigned ms) {
+  quotas->refresh_ms = ms;
+  sd_timer_start(&quotas->timer, ms);
 }
 
 /* Marks a peer as busy. The timer refreshes it. */
-static void sd_peer_set_busy(struct sd_endpoint *endpoint, struct sd_peer *peer,
-                             long charge) {
-  peer->refused = charge;
-  if (peer->list == &endpoint->busy)
+static void sd_quota_wait(struct sd_endpoint *endpoint, struct sd_peer *peer,
+                          long charge) {
+  peer->quota.refused = charge;
+  if (peer->list == &endpoint->quotas.busy)
     return;
-  sd_peer_move(endpoint, peer, &endpoint->busy);
-  endpoint->refresh_ms = SD_REFRESH_MIN_MS;
-  sd_handle_start_timer(&endpoint->handle, endpoint->refresh_ms);
+  sd_peer_move(endpoint, peer, &endpoint->quotas.busy);
+  sd_quota_start_timer(&endpoint->quotas, SD_REFRESH_MIN_MS);
+}
+
+/* Refreshes SD_REFRESH_PEERS busy peers, those first that were refused last,
+ * and moves those that are busy no more to the list `ready`. The others have
+ * their turn the next time. */
+static void sd_quota_poll(struct sd_endpoint *endpoint) {
+  struct sd_quotas *quotas = &endpoint->quotas;
+  struct sd_peer *peer, *last = quotas->busy.last;
+  int i;
+  sd_sndbuf_refresh(&quotas->sndbuf);
+  for (i = 0; i < SD_REFRESH_PEERS && (peer = quotas->busy.first); i++) {
+    struct sd_quota *quota = &peer->quota;
+    sd_quota_read(endpoint, peer);
+    if (quota->chunks == 0 ||
+        (quota->bytes <= sd_quota_limit(quotas) / 2 &&
+         sd_quota_fits(quotas, quota, 0, quota->refused))) {
+      sd_peer_move(endpoint, peer, &quotas->ready);
+    } else {
+      sd_peers_remove(&quotas->busy, peer);
+      sd_peers_add_last(&quotas->busy, peer);
+    }
+    if (peer == last)
+      break;
+  }
+}
+
+/* Starts the timer again after sd_quota_poll(): soon if that has found a peer
+ * that is `ready`, else after twice the time. */
+static void sd_quota_poll_again(struct sd_quotas *quotas, bool ready) {
+  unsigned ms = ready ? SD_REFRESH_MIN_MS : quotas->refresh_ms * 2;
+  if (quotas->busy.first || quotas->ready.first)
+    sd_quota_start_timer(quotas,
+                         ms < SD_REFRESH_MAX_MS ? ms : SD_REFRESH_MAX_MS);
 }
 
 /* --- 5.3 Notifications ---------------------------------------------------- */
@@ -2791,9 +2910,10 @@ static napi_value sd_endpoint_callback(const struct sd_endpoint *endpoint,
 
 /* Calls a callback, if it is set, with the peer's address between `first`
  * and `last`, each of which may be NULL. */
-static bool sd_endpoint_emit_peer(struct sd_endpoint *endpoint,
-                                  enum sd_callback which, napi_value first,
-                                  const char *host, int port, napi_value last) {
+static enum sd_next sd_endpoint_emit_peer(struct sd_endpoint *endpoint,
+                                          enum sd_callback which,
+                                          napi_value first, const char *host,
+                                          int port, napi_value last) {
   napi_env env = endpoint->handle.addon->env;
   napi_value function = sd_endpoint_callback(endpoint, which), argv[4];
   size_t argc = 0;
@@ -2804,16 +2924,17 @@ static bool sd_endpoint_emit_peer(struct sd_endpoint *endpoint,
   if (napi_create_string_latin1(env, host, NAPI_AUTO_LENGTH, &argv[argc++]) !=
           napi_ok ||
       napi_create_int32(env, port, &argv[argc++]) != napi_ok)
-    return false;
+    return SD_STOP;
   if (last)
     argv[argc++] = last;
   return sd_upcall(&endpoint->handle, function, argc, argv);
 }
 
 /* Calls onPeer(what, host, port, error or null). */
-static bool sd_endpoint_emit_peer_state(struct sd_endpoint *endpoint,
-                                        const char *what, const char *host,
-                                        int port, napi_value error) {
+static enum sd_next sd_endpoint_emit_peer_state(struct sd_endpoint *endpoint,
+                                                const char *what,
+                                                const char *host, int port,
+                                                napi_value error) {
   napi_env env = endpoint->handle.addon->env;
   napi_value state;
   return napi_create_string_latin1(env, what, NAPI_AUTO_LENGTH, &state) ==
@@ -2850,35 +2971,36 @@ static void sd_peer_end(struct sd_endpoint *endpoint, struct sd_peer *peer,
 static bool sd_endpoint_is_busy(const struct sd_endpoint *endpoint,
                                 const char *host, int port) {
   struct sd_destination *to = sd_destination_find(endpoint, host, port);
-  return to && to->peer->list == &endpoint->busy;
+  return to && to->peer->list == &endpoint->quotas.busy;
 }
 
 /* Calls onPeer('down'), and onDrain if the peer was busy. */
-static bool sd_endpoint_emit_down(struct sd_endpoint *endpoint,
-                                  struct sd_scope *scope, const char *host,
-                                  int port, napi_value error, bool waits) {
-  bool go_on = sd_endpoint_emit_peer_state(endpoint, "down", host, port, error);
+static enum sd_next sd_endpoint_emit_down(struct sd_endpoint *endpoint,
+                                          struct sd_scope *scope,
+                                          const char *host, int port,
+                                          napi_value error, bool waits) {
+  enum sd_next next =
+      sd_endpoint_emit_peer_state(endpoint, "down", host, port, error);
   if (!waits)
-    return go_on;
-  if (!go_on && !sd_scope_reopen(&endpoint->handle, scope))
-    return false;
+    return next;
+  if (next == SD_STOP && !sd_scope_reopen(&endpoint->handle, scope))
+    return SD_STOP;
   return sd_endpoint_is_busy(endpoint, host, port) || /* again, in onPeer */
          sd_endpoint_emit_peer(endpoint, SD_ON_DRAIN, NULL, host, port, NULL);
 }
 
 /* Handles SCTP_COMM_LOST, SCTP_CANT_STR_ASSOC and SCTP_SHUTDOWN_COMP. */
-static bool sd_endpoint_handle_assoc_end(struct sd_endpoint *endpoint,
-                                         struct sd_scope *scope,
-                                         struct sd_peer *peer,
-                                         const struct sctp_assoc_change *change,
-                                         size_t size, const char *host,
-                                         int port) {
+static enum sd_next
+sd_endpoint_handle_assoc_end(struct sd_endpoint *endpoint,
+                             struct sd_scope *scope, struct sd_peer *peer,
+                             const struct sctp_assoc_change *change,
+                             size_t size, const char *host, int port) {
   napi_env env = endpoint->handle.addon->env;
   bool graceful = change->sac_state == SCTP_SHUTDOWN_COMP;
-  bool waits =
-      peer && (peer->list == &endpoint->busy || peer->list == &endpoint->ready);
+  bool waits = peer && (peer->list == &endpoint->quotas.busy ||
+                        peer->list == &endpoint->quotas.ready);
   int error = graceful ? 0 : sd_endpoint_end_error(peer, change);
-  const char *syscall = peer && peer->handed > 0 ? "send" : "recv";
+  const char *syscall = peer && peer->quota.handed > 0 ? "send" : "recv";
   napi_value object = NULL;
   const char *text = NULL;
   size_t length =
@@ -2890,11 +3012,11 @@ static bool sd_endpoint_handle_assoc_end(struct sd_endpoint *endpoint,
   if (!graceful)
     object = sd_system_error(env, syscall, error, host, port);
   if (!graceful && (!object || !sd_set_reason(env, object, text, length)))
-    return false;
+    return SD_STOP;
   return sd_endpoint_emit_down(endpoint, scope, host, port, object, waits);
 }
 
-static bool sd_endpoint_handle_assoc_change(
+static enum sd_next sd_endpoint_handle_assoc_change(
     struct sd_endpoint *endpoint, struct sd_scope *scope,
     const union sd_addr *from, const struct sctp_assoc_change *change,
     size_t size) {
@@ -2917,9 +3039,8 @@ static bool sd_endpoint_handle_assoc_change(
   case SCTP_RESTART:
     sd_endpoint_handle_message_aborted(endpoint, id);
     if (peer) {
-      sd_peer_set_outstanding(peer, 0);
-      sd_peer_refresh_sndbuf(endpoint, peer);
-      sd_peer_refresh(endpoint, peer);
+      sd_quota_reset(&peer->quota);
+      sd_quota_refresh(endpoint, peer);
     }
     return sd_endpoint_emit_peer_state(endpoint, "restart", host, port, NULL);
   default:
@@ -2938,8 +3059,8 @@ sd_endpoint_handle_path_change(struct sd_endpoint *endpoint,
 }
 
 /* Calls onUndelivered(data, host, port, sent). */
-static bool sd_endpoint_emit_undelivered(struct sd_endpoint *endpoint,
-                                         const char *host, int port) {
+static enum sd_next sd_endpoint_emit_undelivered(struct sd_endpoint *endpoint,
+                                                 const char *host, int port) {
   napi_env env = endpoint->handle.addon->env;
   struct sd_partial *message = &endpoint->returned;
   napi_value data, sent;
@@ -2951,13 +3072,13 @@ static bool sd_endpoint_emit_undelivered(struct sd_endpoint *endpoint,
     return sd_endpoint_emit_peer(endpoint, SD_ON_UNDELIVERED, data, host, port,
                                  sent);
   sd_report_exception(endpoint->handle.addon, napi_generic_failure);
-  return false;
+  return SD_STOP;
 }
 
 /* Handles SCTP_SEND_FAILED_EVENT (RFC 6458 section 6.1.11). Linux gives a
  * message back chunk by chunk, but the chunks of one message together; the
  * flags are those of the DATA chunk (RFC 9260 section 3.3.1). */
-static bool sd_endpoint_handle_send_failed(
+static enum sd_next sd_endpoint_handle_send_failed(
     struct sd_endpoint *endpoint, const union sd_addr *from,
     const struct sctp_send_failed_event *failed, size_t size) {
   const uint16_t last = 1, first = 2;
@@ -2976,19 +3097,19 @@ static bool sd_endpoint_handle_send_failed(
                             !sd_endpoint_callback(endpoint, SD_ON_UNDELIVERED);
   else if (peer && peer->id &&
            !sent) /* the message is of the present association */
-    peer->handed--;
+    sd_quota_returned(&peer->quota);
   if (flags & first) {
     sd_partial_drop(&endpoint->returns, message);
     endpoint->returned_sent = false;
   } else if (!message->data) {
-    return true;
+    return SD_CONTINUE;
   }
   endpoint->returned_sent |= sent;
   if (sd_partial_append(&endpoint->returns, message,
                         (const char *)failed->ssf_data,
                         size - sizeof *failed) < 0) {
     sd_partial_drop(&endpoint->returns, message);
-    return true;
+    return SD_CONTINUE;
   }
   return !(flags & last) || sd_endpoint_emit_undelivered(
                                 endpoint, peer ? peer->own.host : host,
@@ -2997,13 +3118,12 @@ static bool sd_endpoint_handle_send_failed(
 
 /* Handles a notification (RFC 6458 section 6.1). `data` has the alignment of
  * the slab. */
-static bool sd_endpoint_handle_notification(struct sd_endpoint *endpoint,
-                                            struct sd_scope *scope,
-                                            const union sd_addr *from,
-                                            const char *data, size_t size) {
+static enum sd_next sd_endpoint_handle_notification(
+    struct sd_endpoint *endpoint, struct sd_scope *scope,
+    const union sd_addr *from, const char *data, size_t size) {
   const union sctp_notification *event = (const void *)data;
   if (size < sizeof event->sn_header)
-    return true;
+    return SD_CONTINUE;
   switch (event->sn_header.sn_type) {
   case SCTP_ASSOC_CHANGE:
     if (size >= sizeof event->sn_assoc_change)
@@ -3025,7 +3145,7 @@ static bool sd_endpoint_handle_notification(struct sd_endpoint *endpoint,
                                          event->sn_pdapi_event.pdapi_assoc_id);
     break;
   }
-  return true;
+  return SD_CONTINUE;
 }
 
 /* --- 5.4 Linger ----------------------------------------------------------- */
@@ -3058,6 +3178,12 @@ static void sd_endpoint_linger_step(struct sd_endpoint *endpoint) {
     sd_handle_close(&endpoint->handle);
 }
 
+/* Ends lingering although peers have not acknowledged everything. */
+static void sd_endpoint_linger_timeout(struct sd_handle *handle) {
+  sd_endpoint_discard((struct sd_endpoint *)handle);
+  sd_handle_close(handle);
+}
+
 /* Lets a closed endpoint linger. Linux goes on sending after close(fd), but
  * not to a peer whose handshake is not finished. SENDER_DRY (RFC 6458
  * section 6.1.9) reports that a peer has everything. */
@@ -3069,8 +3195,8 @@ static void sd_endpoint_linger(struct sd_endpoint *endpoint) {
   if (handle->state != SD_LINGERING)
     return;
   uv_ref((uv_handle_t *)&handle->poll);
-  uv_ref((uv_handle_t *)&handle->timer);
-  sd_handle_start_timer(handle, SD_LINGER_MS);
+  uv_ref((uv_handle_t *)&endpoint->linger.uv);
+  sd_timer_start(&endpoint->linger, SD_LINGER_MS);
 }
 
 /* Closes an endpoint for JavaScript. Inside onRecv the receive loop still
@@ -3087,11 +3213,11 @@ static void sd_endpoint_close(struct sd_endpoint *endpoint) {
 /* --- 5.5 Receive ---------------------------------------------------------- */
 
 /* Delivers an error string, after the messages before it. `peer` is NULL if
- * the error belongs to no message. Here and below, a result of false ends
- * the receive loop; poll() then reports the rest of the queue. */
-static bool sd_endpoint_deliver_error(struct sd_endpoint *endpoint,
-                                      struct sd_scope *scope,
-                                      const struct sd_peer *peer, int error) {
+ * the error belongs to no message. */
+static enum sd_next sd_endpoint_deliver_error(struct sd_endpoint *endpoint,
+                                              struct sd_scope *scope,
+                                              const struct sd_peer *peer,
+                                              int error) {
   struct sd_handle *handle = &endpoint->handle;
   napi_env env = handle->addon->env;
   char code[64], where[SD_HOST_MAX + 8] = "", why[96] = "", text[256];
@@ -3134,10 +3260,10 @@ sd_endpoint_largest_partial(const struct sd_endpoint *endpoint,
  * used up, the peers with the largest unfinished messages lose theirs, so
  * that a few which never finish cannot keep the others from it. An exception
  * of onRecv does not end the loop then, since this message goes on. Returns
- * 0 or an error, and in `go_on` whether the handle is still usable. */
+ * 0 or an error, and in `next` whether the handle is still usable. */
 static int sd_peer_append(struct sd_endpoint *endpoint, struct sd_scope *scope,
                           struct sd_peer *peer, const char *data, size_t size,
-                          bool *go_on) {
+                          enum sd_next *next) {
   struct sd_handle *handle = &endpoint->handle;
   struct sd_assembly *assembly = &endpoint->assembly;
   char *spill = handle->addon->spill;
@@ -3145,48 +3271,50 @@ static int sd_peer_append(struct sd_endpoint *endpoint, struct sd_scope *scope,
   int error = sd_partial_append(assembly, &peer->partial, data, size);
   if (error == -ENOBUFS) /* JavaScript may take the slab away */
     memcpy(spill, data, size);
-  while (error == -ENOBUFS && *go_on &&
+  while (error == -ENOBUFS && *next == SD_CONTINUE &&
          (other = sd_endpoint_largest_partial(endpoint, peer))) {
     sd_partial_drop(assembly, &other->partial);
     other->skipping = true;
     error = sd_partial_append(assembly, &peer->partial, spill, size);
-    *go_on = sd_endpoint_deliver_error(endpoint, scope, other, -ENOBUFS) ||
-             sd_scope_reopen(handle, scope);
+    *next = sd_endpoint_deliver_error(endpoint, scope, other, -ENOBUFS) ||
+            sd_scope_reopen(handle, scope);
   }
   return error;
 }
 
 /* Handles a piece of a message, or a message that is too long. The pieces of
  * different peers may be interleaved; those of one peer are not. */
-static bool sd_endpoint_handle_piece(struct sd_endpoint *endpoint,
-                                     struct sd_scope *scope,
-                                     struct sd_peer *peer, const char *data,
-                                     size_t size, bool last) {
-  bool go_on = true;
+static enum sd_next sd_endpoint_handle_piece(struct sd_endpoint *endpoint,
+                                             struct sd_scope *scope,
+                                             struct sd_peer *peer,
+                                             const char *data, size_t size,
+                                             bool last) {
+  enum sd_next next = SD_CONTINUE;
   int error = 0;
   if (!peer->skipping) {
-    error = sd_peer_append(endpoint, scope, peer, data, size, &go_on);
-    if (error == 0 && last && go_on &&
+    error = sd_peer_append(endpoint, scope, peer, data, size, &next);
+    if (error == 0 && last && next == SD_CONTINUE &&
         !sd_batch_add_whole(endpoint->handle.addon, &peer->partial,
                             peer->host_index, (uint32_t)peer->own.port, true))
       error = -ENOBUFS;
     if (error < 0 || last)
       sd_partial_drop(&endpoint->assembly, &peer->partial);
-    if (error < 0 && go_on)
-      go_on = sd_endpoint_deliver_error(endpoint, scope, peer, error);
+    if (error < 0 && next == SD_CONTINUE)
+      next = sd_endpoint_deliver_error(endpoint, scope, peer, error);
   }
   peer->skipping = !last && (peer->skipping || error < 0);
-  return go_on;
+  return next;
 }
 
 /* Handles a received message or piece. */
-static bool sd_endpoint_handle_data(struct sd_endpoint *endpoint,
-                                    struct sd_scope *scope,
-                                    const struct sd_received *received,
-                                    const char *data, size_t size) {
+static enum sd_next sd_endpoint_handle_data(struct sd_endpoint *endpoint,
+                                            struct sd_scope *scope,
+                                            const struct sd_received *received,
+                                            const char *data, size_t size) {
   struct sd_handle *handle = &endpoint->handle;
   struct sd_addon *addon = handle->addon;
-  bool last = received->flags & MSG_EOR, go_on = true;
+  bool last = received->flags & MSG_EOR;
+  enum sd_next next = SD_CONTINUE;
   struct sd_peer *peer =
       sd_peer_get(endpoint, received->info.rcv_assoc_id, &received->from);
   if (!peer)
@@ -3196,33 +3324,33 @@ static bool sd_endpoint_handle_data(struct sd_endpoint *endpoint,
     sd_batch_add(addon, size, peer->host_index, peer->host_index,
                  (uint32_t)peer->own.port, true);
   else
-    go_on = sd_endpoint_handle_piece(endpoint, scope, peer, data, size, last);
-  if (go_on && (peer->ended_early || sd_batch_full(addon)))
-    go_on = sd_batch_deliver(handle, scope);
+    next = sd_endpoint_handle_piece(endpoint, scope, peer, data, size, last);
+  if (next == SD_CONTINUE && (peer->ended_early || sd_batch_full(addon)))
+    next = sd_batch_deliver(handle, scope);
   if (last && peer->ended_early)
     sd_peer_remove(endpoint, peer);
-  return go_on;
+  return next;
 }
 
 /* `n` is what recvmsg() returned. */
-static bool sd_endpoint_handle_received(struct sd_endpoint *endpoint,
-                                        struct sd_scope *scope,
-                                        const struct sd_received *received,
-                                        ssize_t n) {
+static enum sd_next
+sd_endpoint_handle_received(struct sd_endpoint *endpoint,
+                            struct sd_scope *scope,
+                            const struct sd_received *received, ssize_t n) {
   struct sd_handle *handle = &endpoint->handle;
   const char *data = handle->addon->received;
   size_t size = n > 0 ? (size_t)n : 0;
   if (n >= 0 && !(received->flags & MSG_NOTIFICATION))
     return sd_endpoint_handle_data(endpoint, scope, received, data, size);
   if (!sd_batch_deliver_before(handle, scope, &data, size))
-    return false;
+    return SD_STOP;
   if (n >= 0)
     return sd_endpoint_handle_notification(endpoint, scope, &received->from,
                                            data, size);
   sd_handle_arm(handle, handle->armed & ~UV_READABLE);
-  sd_handle_start_timer(handle, SD_BACKOFF_MS);
+  sd_timer_start(&handle->retry, SD_BACKOFF_MS);
   sd_endpoint_deliver_error(endpoint, scope, NULL, (int)n);
-  return false;
+  return SD_STOP;
 }
 
 /* Receives up to the budget; poll() reports the rest at once. */
@@ -3231,19 +3359,19 @@ static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
   struct sd_received received;
   struct sd_scope scope;
   int budget = sd_receive_budget(handle), i;
-  bool go_on = true;
+  enum sd_next next = SD_CONTINUE;
   ssize_t n;
   if (!sd_scope_open(handle, &scope))
     return;
   sd_batch_begin(handle);
-  for (i = 0; i < budget && go_on; i++) {
+  for (i = 0; i < budget && next == SD_CONTINUE; i++) {
     n = sd_peers_reserve(endpoint) ? sd_batch_recv(handle, &received) : -ENOMEM;
     if (n == -EAGAIN)
       break;
-    go_on = sd_endpoint_handle_received(endpoint, &scope, &received, n);
+    next = sd_endpoint_handle_received(endpoint, &scope, &received, n);
   }
   sd_receive_found(handle, budget, i);
-  if (go_on)
+  if (next == SD_CONTINUE)
     sd_batch_deliver(handle, &scope);
   sd_scope_close(handle, &scope);
   handle->addon->receiving = NULL;
@@ -3348,27 +3476,30 @@ static struct sd_destination *sd_arg_destination(napi_env env,
   return endpoint->to = to;
 }
 
-/* A result beside the errnos: the quota of the peer is used up. */
-#define SD_PEER_BUSY (-100000)
-
 static ssize_t sd_endpoint_send(struct sd_endpoint *endpoint,
                                 const struct sd_destination *to,
                                 const struct iovec *message, long charge,
                                 bool more) {
   struct sd_handle *handle = &endpoint->handle;
+  struct sd_quotas *quotas = &endpoint->quotas;
+  struct sd_peer *peer = to->peer;
   ssize_t n;
   if (handle->blocked && sd_still_refused(&endpoint->refusals))
     return -EAGAIN;
   n = sd_sys_send(handle->fd, message, &to->addr, more,
-                  sd_peer_wants_sack(endpoint, to->peer, charge));
-  if (n == -EAGAIN && endpoint->own_buffers)
+                  sd_quota_wants_sack(quotas, &peer->quota, charge));
+  if (n == -EAGAIN && quotas->own_buffers)
     return SD_PEER_BUSY;
   if (n == -EAGAIN)
     sd_handle_block(handle);
   if (n < 0)
     return n;
   handle->retry_failed = false;
-  sd_peer_charge(endpoint, to->peer, message->iov_len, charge);
+  if (peer->quota.handed == 0)
+    peer->since = sd_now();
+  if (peer->refusal)
+    sd_peer_drop_refusal(endpoint, peer);
+  sd_quota_charge(quotas, &peer->quota, message->iov_len, charge);
   return n;
 }
 
@@ -3379,20 +3510,22 @@ static ssize_t sd_endpoint_send_batch(struct sd_endpoint *endpoint,
                                       const struct iovec *messages,
                                       size_t count) {
   struct sd_peer *peer = to->peer;
-  size_t next = count > 0 ? messages->iov_len : 0, i;
-  long charge = 0, next_charge = sd_peer_message_charge(peer, next);
+  size_t fragment = (size_t)peer->quota.fragment, i;
+  size_t next = count > 0 ? messages->iov_len : 0;
+  long charge = 0, next_charge = sd_charge(next, fragment);
   ssize_t n = 0;
-  if (next > 0 && !sd_peer_admits(endpoint, peer, 0, next, next_charge))
+  if (next > 0 && !sd_quota_admits(endpoint, peer, 0, next, next_charge))
     n = SD_PEER_BUSY;
   for (i = 0; i < count && n >= 0; i++) {
     bool admitted, more;
     charge = next_charge;
     next = i + 1 < count ? messages[i + 1].iov_len : 0;
-    next_charge = sd_peer_message_charge(peer, next);
+    next_charge = sd_charge(next, fragment);
     admitted =
-        next > 0 && sd_peer_admits(endpoint, peer, charge, next, next_charge);
+        next > 0 && sd_quota_admits(endpoint, peer, charge, next, next_charge);
     /* Charged twice, since the path may have smaller packets by now. */
-    more = admitted && sd_sndbuf_fits(&endpoint->sndbuf, 2 * charge, next);
+    more =
+        admitted && sd_sndbuf_fits(&endpoint->quotas.sndbuf, 2 * charge, next);
     n = sd_endpoint_send(endpoint, to, &messages[i], charge, more);
     if (n < 0) {
       next_charge = charge;
@@ -3403,7 +3536,7 @@ static ssize_t sd_endpoint_send_batch(struct sd_endpoint *endpoint,
   }
   /* The call after onDrain meets any other error of a later message. */
   if (n == SD_PEER_BUSY || (i > 0 && n < 0 && n != -EAGAIN))
-    sd_peer_set_busy(endpoint, peer, next_charge);
+    sd_quota_wait(endpoint, peer, next_charge);
   return i > 0 || n >= 0 ? (ssize_t)i : n;
 }
 
@@ -3482,7 +3615,7 @@ static napi_value sd_endpoint_send_result(struct sd_endpoint *endpoint,
     result = sd_get_refusal(env, to, n);
   else if (n < 0)
     sd_throw_system(env, "send", (int)n, to->host, to->port);
-  if (peer->id == 0 && peer->handed == 0 && !peer->list)
+  if (peer->id == 0 && peer->quota.handed == 0 && !peer->list)
     sd_peer_remove(endpoint, peer); /* no association was begun */
   if (n < 0)
     return result;
@@ -3496,51 +3629,27 @@ static void sd_endpoint_emit_ready(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
   struct sd_scope scope;
   struct sd_peer *peer;
-  bool go_on = sd_scope_open(handle, &scope);
-  while (go_on && (peer = endpoint->ready.first)) {
+  enum sd_next next = sd_scope_open(handle, &scope) ? SD_CONTINUE : SD_STOP;
+  while (next == SD_CONTINUE && (peer = endpoint->quotas.ready.first)) {
     sd_peer_move(endpoint, peer, NULL);
-    go_on = sd_endpoint_emit_peer(endpoint, SD_ON_DRAIN, NULL, peer->own.host,
-                                  peer->own.port, NULL);
+    next = sd_endpoint_emit_peer(endpoint, SD_ON_DRAIN, NULL, peer->own.host,
+                                 peer->own.port, NULL);
   }
   sd_scope_close(handle, &scope);
 }
 
-/* Refreshes SD_REFRESH_PEERS busy peers, those first that were refused last.
- * The others have their turn the next time. */
-static void sd_endpoint_refresh_busy(struct sd_endpoint *endpoint) {
-  struct sd_peer *peer, *last = endpoint->busy.last;
-  int i;
-  sd_sndbuf_refresh(&endpoint->sndbuf);
-  for (i = 0; i < SD_REFRESH_PEERS && (peer = endpoint->busy.first); i++) {
-    sd_peer_refresh(endpoint, peer);
-    if (peer->chunks == 0 || (peer->bytes <= sd_peer_limit(endpoint) / 2 &&
-                              sd_peer_fits(endpoint, peer, 0, peer->refused))) {
-      sd_peer_move(endpoint, peer, &endpoint->ready);
-    } else {
-      sd_peers_remove(&endpoint->busy, peer);
-      sd_peers_add_last(&endpoint->busy, peer);
-    }
-    if (peer == last)
-      break;
-  }
-}
-
-/* Refreshes busy peers and starts the timer for the next time. */
-static void sd_endpoint_schedule_refresh(struct sd_endpoint *endpoint) {
-  struct sd_handle *handle = &endpoint->handle;
-  sd_endpoint_refresh_busy(endpoint);
-  if (endpoint->ready.first) {
-    endpoint->refresh_ms = 0;
-    sd_endpoint_emit_ready(endpoint);
-  }
-  if (handle->state != SD_OPEN ||
-      (!endpoint->busy.first && !endpoint->ready.first))
+/* Looks after the busy peers when the timer of the quotas has fired. */
+static void sd_endpoint_poll_quotas(struct sd_handle *handle) {
+  struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
+  bool ready;
+  if (handle->state != SD_OPEN)
     return;
-  endpoint->refresh_ms = endpoint->refresh_ms == 0 ? SD_REFRESH_MIN_MS
-                         : endpoint->refresh_ms < SD_REFRESH_MAX_MS
-                             ? endpoint->refresh_ms * 2
-                             : SD_REFRESH_MAX_MS;
-  sd_handle_start_timer(handle, endpoint->refresh_ms);
+  sd_quota_poll(endpoint);
+  ready = endpoint->quotas.ready.first;
+  if (ready)
+    sd_endpoint_emit_ready(endpoint);
+  if (handle->state == SD_OPEN)
+    sd_quota_poll_again(&endpoint->quotas, ready);
 }
 
 static void sd_endpoint_emit_drain(struct sd_endpoint *endpoint) {
@@ -3565,22 +3674,16 @@ static void sd_endpoint_handle_ready(struct sd_handle *handle, int events) {
     return;
   }
   if (events == 0)
-    sd_handle_start_timer(handle, SD_BACKOFF_MS);
+    sd_timer_start(&handle->retry, SD_BACKOFF_MS);
   if (events == 0 || events & UV_READABLE)
     sd_endpoint_receive(endpoint);
   if (events & UV_WRITABLE && handle->state == SD_OPEN)
     sd_endpoint_emit_drain(endpoint);
 }
 
-static void sd_endpoint_handle_timer(struct sd_handle *handle) {
-  struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
-  if (handle->state == SD_LINGERING) {
-    sd_endpoint_discard(endpoint);
-    sd_handle_close(handle);
-    return;
-  }
-  sd_handle_arm(handle, UV_READABLE | (handle->blocked ? UV_WRITABLE : 0));
-  sd_endpoint_schedule_refresh(endpoint);
+static void sd_endpoint_handle_retry(struct sd_handle *handle) {
+  if (handle->state == SD_OPEN)
+    sd_handle_arm(handle, UV_READABLE | (handle->blocked ? UV_WRITABLE : 0));
 }
 
 static void sd_endpoint_release(struct sd_handle *handle) {
@@ -3599,7 +3702,7 @@ static const struct sd_kind sd_endpoint_kind = {
     .class = SD_ENDPOINT,
     .collectable = true,
     .handle_ready = sd_endpoint_handle_ready,
-    .handle_timer = sd_endpoint_handle_timer,
+    .handle_retry = sd_endpoint_handle_retry,
     .release = sd_endpoint_release};
 
 /* --- 5.8 Methods ---------------------------------------------------------- */
@@ -3886,24 +3989,24 @@ static napi_value sd_endpoint_object(struct sd_endpoint *endpoint,
 /* Makes an endpoint that takes over `fd`. Returns NULL, with `fd` closed, if
  * there is no memory. */
 static struct sd_endpoint *sd_endpoint_new(struct sd_addon *addon, int fd) {
-  struct sd_endpoint *endpoint = calloc(1, sizeof *endpoint);
-  if (!endpoint || !sd_table_init(&endpoint->peers) ||
+  struct sd_endpoint *endpoint =
+      sd_handle_new(sizeof *endpoint, &sd_endpoint_kind, addon, fd);
+  if (!endpoint)
+    return NULL;
+  sd_timer_init(&endpoint->handle, &endpoint->quotas.timer,
+                sd_endpoint_poll_quotas);
+  sd_timer_init(&endpoint->handle, &endpoint->linger,
+                sd_endpoint_linger_timeout);
+  if (!sd_table_init(&endpoint->peers) ||
       !sd_table_init(&endpoint->destinations)) {
-    sd_sys_close(fd);
-  } else if (sd_handle_init(&endpoint->handle, &sd_endpoint_kind, addon, fd) ==
-             0) {
-    endpoint->sndbuf.fd = fd;
-    endpoint->returns.max = 2 * SD_BUFFER; /* the longest message */
-    endpoint->own_buffers = sd_sys_own_buffers();
-    sd_sndbuf_refresh(&endpoint->sndbuf);
-    return endpoint;
+    sd_handle_close(&endpoint->handle);
+    return NULL;
   }
-  if (endpoint) {
-    free(endpoint->peers.slots);
-    free(endpoint->destinations.slots);
-  }
-  free(endpoint);
-  return NULL;
+  endpoint->quotas.sndbuf.fd = fd;
+  endpoint->quotas.own_buffers = sd_sys_own_buffers();
+  sd_sndbuf_refresh(&endpoint->quotas.sndbuf);
+  endpoint->returns.max = 2 * SD_BUFFER; /* the longest message */
+  return endpoint;
 }
 
 static napi_value sd_js_open(napi_env env, napi_callback_info info) {
@@ -3937,33 +4040,40 @@ static napi_value sd_js_open(napi_env env, napi_callback_info info) {
   }
   endpoint->assembly.max = (size_t)recv_max;
   endpoint->handle.local = addr;
-  object = sd_endpoint_object(endpoint, argv[3]);
-  if (object && sd_check_open(env, &endpoint->handle)) {
+  object = sd_handle_return(&endpoint->handle,
+                            sd_endpoint_object(endpoint, argv[3]));
+  if (object)
     sd_handle_arm(&endpoint->handle, UV_READABLE);
-    return object;
-  }
-  sd_handle_close(&endpoint->handle);
-  return NULL;
+  return object;
 }
 
 /* === 6. Socket ============================================================ */
 
 /* --- 6.1 Options and addresses -------------------------------------------- */
 
+/* The phases of a socket's association, in the order of time. In SD_REFUSED,
+ * SD_SHUT and SD_LOST it has ended, and the messages that have arrived are
+ * still read. */
+enum sd_phase {
+  SD_CONNECTING,
+  SD_UP,
+  SD_REFUSED,  /* the handshake has failed */
+  SD_SHUT,     /* by a shutdown */
+  SD_LOST,     /* by an ABORT or a timeout */
+  SD_REPORTED, /* JavaScript knows the end: nothing is read any more */
+};
+
 /* A socket of one association, connected or accepted. */
 struct sd_socket {
   struct sd_handle handle; /* first, so that one is cast to the other */
   union sd_addr remote;    /* address connected to, or accepted from */
+  enum sd_phase phase;
   bool accepted;
-  bool up;        /* the handshake has ended */
-  bool reading;   /* JavaScript wants messages */
-  bool over;      /* the association has ended: nothing follows the queue */
-  bool lost;      /* it has ended without a shutdown */
-  bool ended;     /* JavaScript knows that it has ended */
-  bool restarted; /* the association belongs to the peer's next life */
-  bool moved;     /* another handle has this socket, too */
-  bool failed;    /* poll() may not report the end any more */
-  int error;      /* error that a send met first: no receive will meet it */
+  bool reading;     /* JavaScript wants messages */
+  bool poll_silent; /* poll() may not report the end any more */
+  bool restarted;   /* the association belongs to the peer's next life */
+  bool moved;       /* another handle has this socket, too */
+  int send_error;   /* error that a send met first: no receive will meet it */
   struct sd_partial partial;
   struct sd_assembly assembly;
   napi_ref unsent;  /* messages that send() could not hand over yet, or NULL */
@@ -4114,49 +4224,41 @@ static napi_value sd_local_addresses(napi_env env, int fd, sctp_assoc_t id,
 
 /* --- 6.2 Receive ---------------------------------------------------------- */
 
-/* Makes a socket handle that takes over `fd`. Returns NULL, with `fd` closed,
- * if there is no memory. */
+/* Makes a socket that takes over `fd`. Returns NULL, with `fd` closed, if there
+ * is no memory. */
 static struct sd_socket *sd_socket_new(const struct sd_kind *kind,
                                        struct sd_addon *addon, int fd,
                                        size_t max_message, size_t batch_max) {
-  struct sd_socket *socket = calloc(1, sizeof *socket);
-  if (!socket) {
-    sd_sys_close(fd);
+  struct sd_socket *socket = sd_handle_new(sizeof *socket, kind, addon, fd);
+  if (!socket)
     return NULL;
-  }
-  if (sd_handle_init(&socket->handle, kind, addon, fd) < 0) {
-    free(socket);
-    return NULL;
-  }
   socket->assembly.max = max_message;
   socket->batch_max = batch_max;
   return socket;
 }
 
-/* Here and below, a result of false ends the receive loop; poll() then
- * reports the rest of the queue. */
-
 /* Emits 'end': no more messages will come. An `error` of 0 stands for a
  * shutdown. */
-static bool sd_socket_end(struct sd_socket *socket, int error) {
+static enum sd_next sd_socket_end(struct sd_socket *socket, int error) {
   struct sd_handle *handle = &socket->handle;
   napi_env env = handle->addon->env;
   napi_value argument = NULL;
   char host[SD_HOST_MAX];
-  socket->ended = true;
+  bool refused = socket->phase == SD_CONNECTING || socket->phase == SD_REFUSED;
+  socket->phase = SD_REPORTED;
   sd_handle_arm(handle, handle->armed & ~UV_READABLE);
   sd_partial_drop(&socket->assembly, &socket->partial);
   if (error == 0)
     return sd_emit(handle, "end", 0, NULL);
   sd_addr_format(&socket->remote, host);
-  argument = socket->up ? sd_system_error(env, "read", error, NULL, 0)
-                        : sd_system_error(env, "connect", error, host,
-                                          sd_addr_port(&socket->remote));
+  argument = refused ? sd_system_error(env, "connect", error, host,
+                                       sd_addr_port(&socket->remote))
+                     : sd_system_error(env, "read", error, NULL, 0);
   if (argument &&
       sd_set_reason(env, argument, socket->reason, socket->reason_length))
     return sd_emit(handle, "end", 1, &argument);
   sd_report_exception(handle->addon, napi_generic_failure);
-  return false;
+  return SD_STOP;
 }
 
 static void
@@ -4168,7 +4270,7 @@ sd_socket_handle_assoc_change(struct sd_socket *socket,
   switch (change->sac_state) {
   case SCTP_COMM_LOST:
   case SCTP_CANT_STR_ASSOC:
-    socket->over = socket->lost = true;
+    socket->phase = socket->phase == SD_CONNECTING ? SD_REFUSED : SD_LOST;
     length = sd_abort_reason(change->sac_info, size - sizeof *change, &text);
     if (length > sizeof socket->reason)
       length = sizeof socket->reason;
@@ -4177,7 +4279,7 @@ sd_socket_handle_assoc_change(struct sd_socket *socket,
     socket->reason_length = length;
     break;
   case SCTP_SHUTDOWN_COMP:
-    socket->over = true;
+    socket->phase = SD_SHUT;
     break;
   case SCTP_RESTART:
     sd_partial_drop(&socket->assembly, &socket->partial);
@@ -4198,7 +4300,8 @@ static napi_value sd_socket_successor(struct sd_socket *socket) {
   if (!successor)
     return NULL;
   successor->remote = socket->remote;
-  successor->accepted = successor->up = true;
+  successor->accepted = true;
+  successor->phase = SD_UP;
   object = sd_handle_object(&successor->handle);
   if (!object)
     sd_report_exception(handle->addon, napi_generic_failure);
@@ -4213,29 +4316,31 @@ static napi_value sd_socket_successor(struct sd_socket *socket) {
 /* Handles a restart of the peer (RFC 9260 section 5.2). The old messages
  * have been read, so the old handle has ended. Its successor is made before
  * any listener is called, so that no listener can prevent it. */
-static bool sd_socket_handle_restart(struct sd_socket *socket,
-                                     struct sd_scope *scope, napi_value raw) {
+static enum sd_next sd_socket_handle_restart(struct sd_socket *socket,
+                                             struct sd_scope *scope,
+                                             napi_value raw) {
   struct sd_handle *handle = &socket->handle;
   napi_value argv[2] = {raw, sd_socket_successor(socket)};
   socket->restarted = true;
   socket->moved = argv[1] != NULL;
   if (!sd_emit(handle, "restart", socket->moved ? 2 : 1, argv) &&
       !sd_scope_reopen(handle, scope))
-    return false;
+    return SD_STOP;
   return sd_socket_end(socket, -ECONNRESET);
 }
 
 /* Handles a notification (RFC 6458 section 6.1). `data` has the alignment of
  * the slab. */
-static bool sd_socket_handle_notification(struct sd_socket *socket,
-                                          struct sd_scope *scope,
-                                          const char *data, size_t size) {
+static enum sd_next sd_socket_handle_notification(struct sd_socket *socket,
+                                                  struct sd_scope *scope,
+                                                  const char *data,
+                                                  size_t size) {
   struct sd_handle *handle = &socket->handle;
   const union sctp_notification *event = (const void *)data;
   napi_value raw;
   int change = -1;
   if (size < sizeof event->sn_header)
-    return true;
+    return SD_CONTINUE;
   if (event->sn_header.sn_type == SCTP_ASSOC_CHANGE &&
       size >= sizeof event->sn_assoc_change) {
     change = event->sn_assoc_change.sac_state;
@@ -4243,19 +4348,19 @@ static bool sd_socket_handle_notification(struct sd_socket *socket,
   } else if (event->sn_header.sn_type == SCTP_PARTIAL_DELIVERY_EVENT) {
     sd_partial_drop(&socket->assembly, &socket->partial);
   }
-  if (change == SCTP_COMM_UP && !socket->up) {
-    socket->up = true;
+  if (change == SCTP_COMM_UP && socket->phase == SD_CONNECTING) {
+    socket->phase = SD_UP;
     /* The notification is used before JavaScript, which may take the slab
      * away. */
     memmove(handle->addon->spill, data, size);
     data = handle->addon->spill;
     if (!sd_emit(handle, "connect", 0, NULL) && !sd_scope_reopen(handle, scope))
-      return false;
+      return SD_STOP;
   }
   if (napi_create_buffer_copy(handle->addon->env, size, data, NULL, &raw) !=
       napi_ok) {
     sd_report_exception(handle->addon, napi_generic_failure);
-    return false;
+    return SD_STOP;
   }
   if (change == SCTP_RESTART)
     return sd_socket_handle_restart(socket, scope, raw);
@@ -4263,10 +4368,10 @@ static bool sd_socket_handle_notification(struct sd_socket *socket,
 }
 
 /* Handles a received message or piece. */
-static bool sd_socket_handle_data(struct sd_socket *socket,
-                                  struct sd_scope *scope,
-                                  const struct sd_received *received,
-                                  const char *data, size_t size) {
+static enum sd_next sd_socket_handle_data(struct sd_socket *socket,
+                                          struct sd_scope *scope,
+                                          const struct sd_received *received,
+                                          const char *data, size_t size) {
   struct sd_handle *handle = &socket->handle;
   struct sd_addon *addon = handle->addon;
   bool last = received->flags & MSG_EOR;
@@ -4292,47 +4397,54 @@ static bool sd_socket_handle_data(struct sd_socket *socket,
 /* Handles a recvmsg() without a message. Linux reports the error of an ended
  * association once, to whichever call comes first, and after a shutdown of
  * its own nothing at all. */
-static bool sd_socket_handle_empty(struct sd_socket *socket, int result) {
-  if (result == -EAGAIN && !socket->over && !socket->error)
-    return false;
+static enum sd_next sd_socket_handle_empty(struct sd_socket *socket,
+                                           int result) {
+  bool over = socket->phase >= SD_REFUSED;
+  if (result == -EAGAIN && !over && !socket->send_error)
+    return SD_STOP;
   if (result == -ENOMEM || result == -ENOBUFS) {
     sd_handle_arm(&socket->handle, socket->handle.armed & ~UV_READABLE);
-    sd_handle_start_timer(&socket->handle, SD_BACKOFF_MS);
-    return false;
+    sd_timer_start(&socket->handle.retry, SD_BACKOFF_MS);
+    return SD_STOP;
   }
   if (result == -EAGAIN)
-    result = socket->error;
-  if (result == 0 && socket->lost)
+    result = socket->send_error;
+  if (result == 0 && over && socket->phase != SD_SHUT)
     result = -ECONNRESET;
   return sd_socket_end(socket, result);
+}
+
+/* Returns whether JavaScript wants to be told what arrives. */
+static bool sd_socket_wants(const struct sd_socket *socket) {
+  return socket->reading && socket->phase != SD_REPORTED;
 }
 
 /* Returns whether poll() may be silent although there is something to read:
  * it reports an error once, and never the queue of an association that has
  * ended. */
 static bool sd_socket_unseen(const struct sd_socket *socket) {
-  return socket->reading && !socket->ended && (socket->failed || socket->over);
+  return sd_socket_wants(socket) &&
+         (socket->poll_silent || socket->phase >= SD_REFUSED);
 }
 
-static void sd_socket_go_on(struct sd_socket *socket) {
+static void sd_socket_schedule_unseen(struct sd_socket *socket) {
   struct sd_handle *handle = &socket->handle;
   if (handle->state == SD_OPEN && sd_socket_unseen(socket) &&
-      !uv_is_active((uv_handle_t *)&handle->timer))
-    sd_handle_start_timer(handle, 0);
+      !uv_is_active((uv_handle_t *)&handle->retry.uv))
+    sd_timer_start(&handle->retry, 0);
 }
 
 /* `n` is what recvmsg() returned. */
-static bool sd_socket_handle_received(struct sd_socket *socket,
-                                      struct sd_scope *scope,
-                                      const struct sd_received *received,
-                                      ssize_t n) {
+static enum sd_next
+sd_socket_handle_received(struct sd_socket *socket, struct sd_scope *scope,
+                          const struct sd_received *received, ssize_t n) {
   struct sd_addon *addon = socket->handle.addon;
   const char *data = addon->received;
   size_t size = n > 0 ? (size_t)n : 0;
   if (n > 0 && !(received->flags & MSG_NOTIFICATION))
     return sd_socket_handle_data(socket, scope, received, data, size);
   if (!sd_batch_deliver_before(&socket->handle, scope, &data, size))
-    return false;
+    return SD_STOP;
   if (n <= 0)
     return sd_socket_handle_empty(socket, (int)n);
   return sd_socket_handle_notification(socket, scope, data, size);
@@ -4345,22 +4457,23 @@ static void sd_socket_receive(struct sd_socket *socket) {
   struct sd_received received;
   struct sd_scope scope;
   int budget = sd_receive_budget(handle), found = 0;
-  bool go_on = true;
+  enum sd_next next = SD_CONTINUE;
   if (!sd_scope_open(handle, &scope))
     return;
   sd_batch_begin(handle);
-  while (found < budget && go_on && !socket->ended &&
+  while (found < budget && next == SD_CONTINUE &&
+         socket->phase != SD_REPORTED &&
          (socket->reading || sd_sys_notification_waits(handle->fd))) {
     ssize_t n = sd_batch_recv(handle, &received);
     found += n > 0;
-    go_on = sd_socket_handle_received(socket, &scope, &received, n);
+    next = sd_socket_handle_received(socket, &scope, &received, n);
   }
   sd_receive_found(handle, budget, found);
-  if (go_on)
+  if (next == SD_CONTINUE)
     sd_batch_deliver(handle, &scope);
   sd_scope_close(handle, &scope);
   handle->addon->receiving = NULL;
-  sd_socket_go_on(socket);
+  sd_socket_schedule_unseen(socket);
 }
 
 /* --- 6.3 Send ------------------------------------------------------------- */
@@ -4393,9 +4506,9 @@ static int sd_socket_handle_send_failed(struct sd_socket *socket, int error) {
   if (!gone && status.sstat_state == SCTP_ESTABLISHED)
     return error;
   if (gone && error != -EPIPE)
-    socket->error = error;
-  socket->failed = true;
-  sd_socket_go_on(socket);
+    socket->send_error = error;
+  socket->poll_silent = true;
+  sd_socket_schedule_unseen(socket);
   return -EPIPE;
 }
 
@@ -4409,10 +4522,10 @@ static int sd_socket_send(struct sd_socket *socket, const struct iovec *message,
     return -EPIPE;
   /* A paused socket may not know yet that its peer has restarted. A
    * notification at the head of the queue is read before anything is sent. */
-  if (!socket->reading && !socket->ended && socket->accepted &&
+  if (!socket->reading && socket->phase != SD_REPORTED && socket->accepted &&
       sd_sys_notification_waits(handle->fd)) {
     handle->blocked = true;
-    sd_handle_start_timer(handle, 0);
+    sd_timer_start(&handle->retry, 0);
     return -EAGAIN;
   }
   n = sd_sys_send_with(handle->fd, message, attributes, more ? MSG_MORE : 0);
@@ -4425,6 +4538,9 @@ static int sd_socket_send(struct sd_socket *socket, const struct iovec *message,
   handle->retry_failed = false;
   return 0;
 }
+
+/* Bytes of a chunk on the smallest path. */
+#define SD_FRAGMENT_MIN 512
 
 /* Messages that sd_socket_send_list() reads from its array together. */
 #define SD_SEND_LIST 64
@@ -4456,8 +4572,7 @@ static int sd_socket_read_messages(napi_env env, napi_value list, uint32_t next,
 }
 
 /* Hands messages from socket->next on to the kernel, bundled. Returns 0
- * (all), -EAGAIN (the rest must wait), another error, or 1 after an
- * exception. */
+ * (all), -EAGAIN (the rest must wait), another error, or SD_EXCEPTION. */
 static int sd_socket_send_list(struct sd_socket *socket, napi_value list) {
   napi_env env = socket->handle.addon->env;
   struct sd_sndbuf sndbuf = {.fd = socket->handle.fd};
@@ -4467,7 +4582,7 @@ static int sd_socket_send_list(struct sd_socket *socket, napi_value list) {
   int count, i, error = 0;
   if (napi_get_array_length(env, list, &length) != napi_ok || length == 0) {
     sd_throw_type(env, "messages", "an array", list);
-    return 1;
+    return SD_EXCEPTION;
   }
   total = length - 1;
   while (error == 0 && socket->next < total) {
@@ -4475,7 +4590,7 @@ static int sd_socket_send_list(struct sd_socket *socket, napi_value list) {
                                     attributes);
     /* A getter among the elements may have closed the socket. */
     if (count < 0 || socket->handle.state != SD_OPEN)
-      return 1;
+      return SD_EXCEPTION;
     for (i = 0; error == 0 && i < count; i++) {
       size_t following = i + 1 < count ? messages[i + 1].iov_len : 0;
       long charge = sd_charge(messages[i].iov_len, SD_FRAGMENT_MIN);
@@ -4512,7 +4627,7 @@ static void sd_socket_resume_send(struct sd_socket *socket) {
   napi_value list, error = NULL;
   struct sd_scope scope;
   uint32_t before = socket->next;
-  int result = 1;
+  int result = SD_EXCEPTION;
   sd_handle_unblock(handle);
   /* The message of write() may have been sent by send() since. */
   if (!socket->unsent || !sd_scope_open(handle, &scope))
@@ -4524,7 +4639,7 @@ static void sd_socket_resume_send(struct sd_socket *socket) {
       sd_emit(handle, "progress", 0, NULL);
   } else {
     sd_socket_cancel_unsent(socket);
-    if (result == 1)
+    if (result == SD_EXCEPTION)
       napi_get_and_clear_last_exception(env, &error);
     else if (result < 0)
       error = sd_socket_send_error(socket, result);
@@ -4539,18 +4654,17 @@ static void sd_socket_handle_ready(struct sd_handle *handle, int events) {
   struct sd_socket *socket = (struct sd_socket *)handle;
   /* poll() reports an error once, and a read tells which. */
   if (events == 0)
-    socket->failed = true;
-  if (socket->reading && !socket->ended &&
-      (events == 0 || events & UV_READABLE))
+    socket->poll_silent = true;
+  if (sd_socket_wants(socket) && (events == 0 || events & UV_READABLE))
     sd_socket_receive(socket);
   if (handle->state == SD_OPEN && handle->blocked &&
       (events == 0 || events & UV_WRITABLE))
     sd_socket_resume_send(socket);
 }
 
-static void sd_socket_handle_timer(struct sd_handle *handle) {
+static void sd_socket_handle_retry(struct sd_handle *handle) {
   struct sd_socket *socket = (struct sd_socket *)handle;
-  bool wants = socket->reading && !socket->ended;
+  bool wants = sd_socket_wants(socket);
   sd_handle_arm(handle, (wants ? UV_READABLE : 0) |
                             (handle->blocked ? UV_WRITABLE : 0));
   if (sd_socket_unseen(socket) || (!wants && handle->blocked))
@@ -4566,7 +4680,7 @@ static void sd_socket_release(struct sd_handle *handle) {
 static const struct sd_kind sd_socket_kind = {
     .class = SD_SOCKET,
     .handle_ready = sd_socket_handle_ready,
-    .handle_timer = sd_socket_handle_timer,
+    .handle_retry = sd_socket_handle_retry,
     .release = sd_socket_release};
 
 /* --- 6.5 Methods ---------------------------------------------------------- */
@@ -4628,7 +4742,7 @@ static napi_value sd_js_socket_send(napi_env env, napi_callback_info info) {
   }
   socket->next = 0;
   error = sd_socket_send_list(socket, list);
-  if (error == 1)
+  if (error == SD_EXCEPTION)
     return NULL;
   if (error == -EAGAIN)
     SD_CHECK(env, napi_create_reference(env, list, 1, &socket->unsent));
@@ -4663,11 +4777,11 @@ static napi_value sd_js_socket_set_reading(napi_env env,
     return NULL;
   handle = &socket->handle;
   SD_CHECK(env, napi_get_value_bool(env, value, &socket->reading));
-  if (socket->ended || !handle->on_message)
+  if (socket->phase == SD_REPORTED || !handle->on_message)
     return NULL;
   sd_handle_arm(handle, socket->reading ? handle->armed | UV_READABLE
                                         : handle->armed & ~UV_READABLE);
-  sd_socket_go_on(socket);
+  sd_socket_schedule_unseen(socket);
   return NULL;
 }
 
@@ -4750,7 +4864,7 @@ static napi_value sd_js_socket_local_addresses(napi_env env,
  * or 'end' follows, after start(). */
 static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
   size_t argc = 7;
-  napi_value argv[7], object;
+  napi_value argv[7];
   struct sd_addrs remotes, locals;
   struct sd_settings settings;
   struct sd_addon *addon;
@@ -4792,11 +4906,7 @@ static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
   }
   sd_addrs_next(remotes.packed, 0, &socket->remote);
   socket->reading = true;
-  object = sd_handle_object(&socket->handle);
-  if (object && sd_check_open(env, &socket->handle))
-    return object;
-  sd_handle_close(&socket->handle);
-  return NULL;
+  return sd_handle_return(&socket->handle, sd_handle_object(&socket->handle));
 }
 
 /* probe() returns 0 if a socket can be made, else the negative errno. Linux
@@ -4856,28 +4966,29 @@ static napi_status sd_define_socket(napi_env env, struct sd_addon *addon) {
 
 /* Accepts a connection. Returns false if there is no other one, or the
  * handle is not usable. */
-static bool sd_listener_accept(struct sd_listener *listener) {
+static enum sd_next sd_listener_accept(struct sd_listener *listener) {
   struct sd_handle *handle = &listener->handle;
   union sd_addr remote = {0};
   struct sd_socket *socket;
   napi_value object;
   int fd = sd_sys_accept(handle->fd, &remote);
   if (fd == -ECONNABORTED || fd == -EPROTO || fd == -EINTR)
-    return true;
+    return SD_CONTINUE;
   if (fd < 0 && fd != -EAGAIN) {
     /* Without descriptors or memory, connections wait in the queue. */
     sd_handle_arm(handle, 0);
-    sd_handle_start_timer(handle, SD_BACKOFF_MS);
+    sd_timer_start(&handle->retry, SD_BACKOFF_MS);
   }
   if (fd < 0)
-    return false;
+    return SD_STOP;
   socket = sd_socket_new(&sd_socket_kind, handle->addon, fd,
                          listener->max_message, listener->batch_max);
   if (!socket)
-    return true;
+    return SD_CONTINUE;
   sd_addr_unmap(&remote);
   socket->remote = remote;
-  socket->accepted = socket->up = true;
+  socket->accepted = true;
+  socket->phase = SD_UP;
   object = sd_handle_object(&socket->handle);
   if (!object)
     sd_report_exception(handle->addon, napi_generic_failure);
@@ -4885,35 +4996,35 @@ static bool sd_listener_accept(struct sd_listener *listener) {
   if (object && sd_handle_usable(handle) && sd_handle_usable(&socket->handle))
     return sd_emit(handle, "connection", 1, &object);
   sd_handle_close(&socket->handle);
-  return false;
+  return SD_STOP;
 }
 
 static void sd_listener_handle_ready(struct sd_handle *handle, int events) {
   struct sd_scope scope;
-  bool go_on = true;
+  enum sd_next next = SD_CONTINUE;
   int i;
   if (events == 0)
-    sd_handle_start_timer(handle, SD_BACKOFF_MS);
+    sd_timer_start(&handle->retry, SD_BACKOFF_MS);
   if (!sd_scope_open(handle, &scope))
     return;
-  for (i = 0; i < SD_ACCEPT && go_on; i++) {
+  for (i = 0; i < SD_ACCEPT && next == SD_CONTINUE; i++) {
     napi_handle_scope handles;
     if (napi_open_handle_scope(handle->addon->env, &handles) != napi_ok)
       break;
-    go_on = sd_listener_accept((struct sd_listener *)handle);
+    next = sd_listener_accept((struct sd_listener *)handle);
     napi_close_handle_scope(handle->addon->env, handles);
   }
   sd_scope_close(handle, &scope);
 }
 
-static void sd_listener_handle_timer(struct sd_handle *handle) {
+static void sd_listener_handle_retry(struct sd_handle *handle) {
   sd_handle_arm(handle, UV_READABLE);
 }
 
 static const struct sd_kind sd_listener_kind = {
     .class = SD_LISTENER,
     .handle_ready = sd_listener_handle_ready,
-    .handle_timer = sd_listener_handle_timer};
+    .handle_retry = sd_listener_handle_retry};
 
 static napi_value sd_js_listener_close(napi_env env, napi_callback_info info) {
   napi_value self;
@@ -4960,7 +5071,7 @@ static napi_status sd_define_listener(napi_env env, struct sd_addon *addon) {
  * makes a listener, which accepts after start(). */
 static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
   size_t argc = 6;
-  napi_value argv[6], object;
+  napi_value argv[6];
   struct sd_addrs locals;
   struct sd_settings settings;
   struct sd_addon *addon;
@@ -4991,26 +5102,16 @@ static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
     sd_throw_system(env, "listen", error, NULL, 0);
     return NULL;
   }
-  listener = calloc(1, sizeof *listener);
+  listener = sd_handle_new(sizeof *listener, &sd_listener_kind, addon, fd);
   if (!listener) {
-    sd_sys_close(fd);
-    error = -ENOMEM;
-  } else {
-    error = sd_handle_init(&listener->handle, &sd_listener_kind, addon, fd);
-  }
-  if (error < 0) {
-    free(listener);
-    sd_throw_system(env, "listen", error, NULL, 0);
+    sd_throw_system(env, "listen", -ENOMEM, NULL, 0);
     return NULL;
   }
   listener->max_message = settings.max_message;
   listener->batch_max = settings.batch_max;
   listener->handle.local = local;
-  object = sd_handle_object(&listener->handle);
-  if (object && sd_check_open(env, &listener->handle))
-    return object;
-  sd_handle_close(&listener->handle);
-  return NULL;
+  return sd_handle_return(&listener->handle,
+                          sd_handle_object(&listener->handle));
 }
 
 /* === 7. Kernel tables ===================================================== */
