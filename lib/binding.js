@@ -6,7 +6,7 @@ const path = require('node:path');
 const { getSystemErrorName } = require('node:util');
 const { LACKING, whyNot } = require('./kernel');
 
-/** Literal paths, so that bundlers find the files. */
+/** Functions with literal paths, so that bundlers find the files. */
 const prebuilt = {
   x64: () => require('../prebuilds/linux-x64.node'),
   arm64: () => require('../prebuilds/linux-arm64.node'),
@@ -18,11 +18,11 @@ const compiled = path.join(__dirname, '../build/Release/sctp_dgram.node');
 const COMPILE =
   'compile it with `npx sctp-napi build`, in a clone with `scripts/build`';
 
-/** Why the addon cannot be loaded here, if that is known before it is tried. */
+/** Returns the reason why the addon cannot be loaded here, or null. */
 function unsuitable() {
   const runtime = ['bun', 'deno'].find((name) => process.versions[name]);
   if (runtime) {
-    // They load addons, but abort when one calls libuv.
+    // These load addons, but abort when one calls libuv.
     return {
       reason: `sctp-napi needs libuv, whose functions ${runtime} lacks`,
       hint: 'run it with `node`',
@@ -43,7 +43,7 @@ function unsuitable() {
   return null;
 }
 
-/** Why loading has failed. */
+/** Returns the reason of an error of loading. */
 function notLoaded(error) {
   if (error.code === 'MODULE_NOT_FOUND') {
     return {
@@ -92,7 +92,7 @@ function isSupported() {
     : { supported: true, reason: null, hint: null };
 }
 
-/** Adds to an error why there is no SCTP, if that is what it says. */
+/** Adds a reason and a hint to an error of a kernel without SCTP. */
 function explain(error) {
   if (error.syscall !== 'socket' || !LACKING.includes(error.code)) return;
   const { message, stack } = error;
@@ -104,7 +104,7 @@ function explain(error) {
   }
 }
 
-/** A function of the addon whose errors say why there is no SCTP. */
+/** Returns a function of the addon that adds to its errors why there is no SCTP. */
 const explained =
   (name) =>
   (...args) => {

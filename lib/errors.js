@@ -1,6 +1,6 @@
 'use strict';
 
-/** The errors that Node makes of wrong arguments. */
+/** Errors as Node has them: for arguments, addresses and states. */
 
 const { inspect } = require('node:util');
 
@@ -93,7 +93,7 @@ exports.destroyed = () =>
 exports.closed = () =>
   withCode(new Error('Socket is closed'), 'ERR_SOCKET_CLOSED');
 
-/** A stream id that the association does not have. */
+/** Returns the error for a stream id that the association does not have. */
 exports.noStream = (sid, streams) =>
   withCode(
     new RangeError(
@@ -110,7 +110,7 @@ exports.unknownEncoding = (encoding) =>
     'ERR_UNKNOWN_ENCODING',
   );
 
-/** The error of dns.lookup() for a name without an address. */
+/** Returns the error of dns.lookup() for a name without an address. */
 exports.notFound = (hostname) =>
   Object.assign(new Error(`getaddrinfo ENOTFOUND ${hostname}`), {
     code: 'ENOTFOUND',

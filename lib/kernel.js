@@ -1,6 +1,6 @@
 'use strict';
 
-/** Why this kernel, or this process, cannot have SCTP sockets. */
+/** Reasons why this kernel, or this process, cannot have SCTP sockets. */
 
 const fs = require('node:fs');
 const os = require('node:os');
@@ -17,10 +17,10 @@ function read(file) {
 
 const text = (file) => String(read(file) ?? '');
 
-/** The `KEY=value` lines of /etc/os-release that say which system this is. */
+/** Returns the `KEY=value` lines of /etc/os-release that name the system. */
 const system = () => text('/etc/os-release').match(/^ID(_LIKE)?=.*$/gm) ?? [];
 
-/** How this kernel was built: 'y', 'm', 'n', or undefined if nothing tells. */
+/** Returns CONFIG_IP_SCTP of this kernel: 'y', 'm', 'n', or undefined. */
 function configured(release) {
   const packed = read('/proc/config.gz');
   const config = packed
@@ -30,7 +30,7 @@ function configured(release) {
   return /^CONFIG_IP_SCTP=([ym])/m.exec(config)?.[1] ?? 'n';
 }
 
-/** The file that keeps the module from being loaded, and how. */
+/** Returns the file and line that keep the module from being loaded. */
 function blacklisted() {
   for (const directory of ['/etc', '/run', '/usr/lib', '/lib']) {
     const folder = path.join(directory, 'modprobe.d');
@@ -57,7 +57,7 @@ const inContainer = () =>
     fs.existsSync(file),
   ) || Boolean(process.env.KUBERNETES_SERVICE_HOST || process.env.container);
 
-/** The package that has the module where the kernel's own has not. */
+/** Returns the package with the module, if the kernel's own package lacks it. */
 function modulePackage(release) {
   const ids = system().join(' ');
   if (/fedora|rhel|centos/.test(ids)) {
@@ -72,7 +72,7 @@ function modulePackage(release) {
 
 const FORBIDDEN = ['EPERM', 'EACCES'];
 
-/** How socket() fails where SCTP is missing or forbidden. */
+/** Codes of errors of socket() if SCTP is missing or forbidden. */
 const LACKING = ['EPROTONOSUPPORT', 'ESOCKTNOSUPPORT', ...FORBIDDEN];
 
 /** Returns the reason of this failure of socket(), and a hint. */

@@ -3,7 +3,7 @@
 const constants = require('./constants');
 const { decodeNotification } = require('./struct');
 
-/** The name of a value, of those names. */
+/** Returns a function that finds, among these names, the one of a value. */
 const among = (names) => (value) =>
   names.find((name) => constants[name] === value) ?? String(value);
 

@@ -4,13 +4,7 @@
 
 const { isIP } = require('node:net');
 const { getDefaultHighWaterMark } = require('node:stream');
-const {
-  badPort,
-  invalidType,
-  invalidValue,
-  noStream,
-  outOfRange,
-} = require('./errors');
+const { badPort, invalidType, invalidValue, outOfRange } = require('./errors');
 const {
   newSocket,
   notifications,
@@ -24,12 +18,12 @@ const UINT32 = 0xffffffff;
 const MESSAGE_MAX = 64 * 1024 * 1024;
 
 /**
- * Incoming streams that are accepted: each costs the kernel memory, and with the
- * kernel's own 65,535 a peer could take 1.35 MB with one handshake.
+ * Incoming streams without the option `MIS`. Each costs the kernel memory: with its
+ * own 65,535, one handshake takes 1.35 MB.
  */
 const IN_STREAMS = 1024;
 
-/** An integer from min to max, or undefined where there is none. */
+/** Returns an integer from min to max, or undefined if there is none. */
 function integer(value, name, min, max) {
   if (value === undefined || value === null) return undefined;
   if (typeof value !== 'number') {
@@ -41,7 +35,7 @@ function integer(value, name, min, max) {
   return value;
 }
 
-/** A port as node:net takes it: a number, or a text that is one. */
+/** Returns a port, which may be given as a string, as in node:net. */
 function port(value, name) {
   const number = typeof value === 'string' && value.trim() ? +value : value;
   if (typeof number !== 'number' && typeof number !== 'string') {
@@ -61,7 +55,7 @@ function boolean(value, name) {
   return value;
 }
 
-/** A group of options; where there is none, each has its default. */
+/** Returns a group of options, an empty one if there is none. */
 function group(value, name) {
   if (value === undefined || value === null) return {};
   if (typeof value !== 'object') {
@@ -86,7 +80,7 @@ function func(value, name) {
   return value;
 }
 
-/** isIP() knows an address, also with the interface of a link-local one. */
+/** Returns an IP address, which may name an interface. */
 function address(value, name) {
   if (typeof value !== 'string') {
     throw invalidType(name, 'of type string', value);
@@ -95,7 +89,7 @@ function address(value, name) {
   return value;
 }
 
-/** The addresses of `options[list]`, or the one of `options[single]`. */
+/** Returns the addresses of `options[list]`, or the one of `options[single]`. */
 function addresses(options, single, list) {
   const many = options[list];
   const one = options[single];
@@ -117,7 +111,7 @@ function addresses(options, single, list) {
   if (many.length === 0) {
     throw invalidValue(`options.${list}`, 'must not be empty', many);
   }
-  // Array.from() stops at a hole, of which map() would visit billions.
+  // Array.from() stops at the first hole of a sparse array.
   return Array.from(many, (value, i) =>
     address(value, `options.${list}[${i}]`),
   );
@@ -127,7 +121,7 @@ function addresses(options, single, list) {
 const SPP_HB_ENABLE = 1;
 const SPP_HB_DISABLE = 2;
 
-/** The fields that turn heartbeats on or off. An interval of 0 ms keeps its value. */
+/** Returns the fields that turn heartbeats on or off. 0 ms keeps the interval. */
 const heartbeat = (on, interval) => ({
   spp_flags: on ? SPP_HB_ENABLE : SPP_HB_DISABLE,
   spp_hbinterval: interval,
@@ -195,7 +189,7 @@ const NAMES = new Set([
 ]);
 
 /**
- * Reads each option once: an object may inherit them, and have getters.
+ * Reads each option once, since it may be inherited or a getter.
  */
 function read(options) {
   const result = { __proto__: null };
@@ -206,7 +200,7 @@ function read(options) {
   return result;
 }
 
-/** Checks timeouts against each other, and against those that stay the kernel's. */
+/** Checks that the minimum is not above the maximum, given or the kernel's. */
 function checkTimeouts({ srto_min, srto_max } = {}) {
   if (srto_min === undefined && srto_max === undefined) return;
   const kernel = readOption(newSocket, 'SCTP_RTOINFO');
@@ -279,45 +273,8 @@ function settings(options) {
   };
 }
 
-/** Names of the attributes that a message may have. */
-const ATTRIBUTES = ['sid', 'ppid', 'unordered', 'ttl'];
-
-/** Returns the attributes of a message. `streams` is the number of outgoing streams. */
-function checkAttributes(attributes, streams) {
-  const { sid, ppid, ttl, unordered } = attributes;
-  if (sid !== undefined && sid !== 0) {
-    integer(sid, 'sid', 0, UINT16);
-    if (sid >= streams()) throw noStream(sid, streams());
-  }
-  if (ppid !== undefined) integer(ppid, 'ppid', 0, UINT32);
-  if (ttl !== undefined) integer(ttl, 'ttl', 0, UINT32);
-  if (typeof (unordered ?? false) !== 'boolean') {
-    throw invalidType('unordered', 'of type boolean', unordered);
-  }
-  return (sid ?? ppid ?? ttl ?? unordered) !== undefined;
-}
-
-/** Attributes that are given as an object, where a wrong name is a mistake. */
-function attributes(value) {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'object') {
-    throw invalidType('attributes', 'of type object', value);
-  }
-  // Those of a message that has arrived may be given on.
-  const names = ArrayBuffer.isView(value) ? [] : Object.keys(value);
-  const unknown = names.find((name) => !ATTRIBUTES.includes(name));
-  if (unknown !== undefined) {
-    throw invalidValue(
-      `attributes.${unknown}`,
-      `is none of ${ATTRIBUTES.join(', ')}`,
-      value[unknown],
-    );
-  }
-  return value;
-}
-
 /**
- * The forms of listen() and connect() that node:net has too: options, or port
+ * Reads the arguments of listen() and connect(), as in node:net: options, or port
  * and host, or neither; and a callback.
  */
 function normalize(args, name) {
@@ -340,10 +297,10 @@ function normalize(args, name) {
 }
 
 module.exports = {
+  UINT16,
+  UINT32,
   addresses,
-  attributes,
   boolean,
-  checkAttributes,
   func,
   heartbeat,
   integer,

@@ -25,9 +25,9 @@ const BACKLOG = 511;
 /** Listens for associations and emits a Socket for each. */
 class Server extends EventEmitter {
   #options;
-  #settings; // of the sockets to be accepted
+  #settings; // of the sockets that it accepts
   #handle = null;
-  #starting = null; // what listen() is about, until it is listening
+  #starting = null; // port and backlog, from listen() to 'listening'
   #pauseOnConnect;
   #unrefed = false;
   #connections = 0;
@@ -64,7 +64,7 @@ class Server extends EventEmitter {
             'localAddresses',
           );
     const own = settings(options);
-    // Asked here, since getters of the options may have called this, too.
+    // A getter of the options may have called listen(), too.
     if (this.#handle || this.#starting) throw alreadyListening();
     this.#settings = own;
     this.#abortWith(options.signal);
@@ -162,13 +162,13 @@ class Server extends EventEmitter {
     });
   }
 
-  /** A peer that has begun anew on its association takes the place of its old. */
+  /** Accepts the association of a peer that has restarted, on a handle of its own. */
   #onRestart(handle) {
     if (this.#handle) this.#accept(handle);
     else handle.close(true);
   }
 
-  /** Takes the rejection of a listener that is an async function. */
+  /** Handles the rejection of a listener that is an async function. */
   [EventEmitter.captureRejectionSymbol](error, event, socket) {
     if (event === 'connection') socket.destroy(error);
     else this.emit('error', error);

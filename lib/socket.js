@@ -1,38 +1,35 @@
 'use strict';
 
 const { Buffer } = require('node:buffer'); // the global one is a getter
-const dns = require('node:dns');
-const { isIP } = require('node:net');
 const { addAbortSignal, Duplex } = require('node:stream');
 const { StringDecoder } = require('node:string_decoder');
 const binding = require('./binding');
+const { Connector, target } = require('./connector');
 const constants = require('./constants');
 const {
   closed,
   closedBeforeConnection,
   destroyed,
-  invalidAddress,
-  invalidFamily,
   invalidType,
-  missingPort,
   noStream,
-  notFound,
   outOfRange,
-  unknownEncoding,
 } = require('./errors');
-const { decode, pathChange } = require('./notification');
 const {
-  addresses,
   attributes: validAttributes,
   checkAttributes,
+  checkEncoding,
+  elements,
+  toBuffer,
+  withAttributes,
+} = require('./message');
+const { decode, pathChange } = require('./notification');
+const {
   func,
   heartbeat,
   integer,
   normalize,
   optionRows,
-  port: validPort,
   settings,
-  string,
 } = require('./options');
 const { pathInfo, status } = require('./status');
 const {
@@ -42,43 +39,22 @@ const {
   subscription,
   writeOption,
 } = require('./struct');
+const { Unread } = require('./unread');
 
-/** How long a connect() waits for its own closing association, and how often. */
-const RETRY_FOR = 1000;
-const RETRY_EVERY = 20;
-
-/** The longest that a timer of Node can be, ms. */
+/** Longest timeout of a timer of Node, ms. */
 const TIMEOUT_MAX = 2 ** 31 - 1;
 
-/** Outgoing streams where `OS` asks for no other number: what Linux has. */
+/** Outgoing streams without the option `OS`: Linux asks for 10. */
 const OUT_STREAMS = 10;
-
-/** Returns the array that C takes: attributes of messages, then the messages. */
-function elements(messages) {
-  const attributes = new Uint32Array(4 * messages.length);
-  const list = [attributes];
-  for (const data of messages) {
-    const { length, sid, ppid, unordered, ttl } = data;
-    if (length === 0) continue;
-    const at = 4 * (list.length - 1);
-    if (sid) attributes[at] = sid;
-    if (ppid) attributes[at + 1] = ppid;
-    if (unordered) attributes[at + 2] = 1;
-    if (ttl) attributes[at + 3] = ttl;
-    list.push(data);
-  }
-  list[0] = attributes.subarray(0, 4 * (list.length - 1));
-  return list;
-}
 
 /**
  * One association as a stream: each write() is one message, and so is each
  * 'data'.
  *
- * How it ends: C tells onEnd() once, when all that the kernel had received was
- * read. What then still waits here for its reader comes before the error or the
- * 'end', and so it comes before the failure of a write that the kernel has
- * refused since the association was gone.
+ * The addon calls #onEnd() once, after it has read all messages that the kernel
+ * had received. Messages that still wait in the stream are read before the 'end'
+ * or the error is emitted, and before a write fails that the kernel has refused
+ * since the association had ended.
  */
 class Socket extends Duplex {
   connecting = false;
@@ -90,31 +66,26 @@ class Socket extends Duplex {
   #handle = null;
   #settings;
   #unrefed = false;
-  #keepAlive = null; // fields of the option, until there is a handle
+  #keepAlive = null; // fields of SCTP_PEER_ADDR_PARAMS, for handles to come
   #allEvents = false;
   #timer = null;
 
-  #target = null; // what connect() is to reach
-  #attempts = []; // lists of addresses still to be tried
-  #retryTimer = null;
-  #retryUntil = 0;
-  #whenConnected = null; // the write or end that waits for it
+  #connector = null;
+  #whenConnected = null; // the write or end that waits for 'connect'
 
-  #reading = false; // C hands messages over
-  #waiting = 0; // bytes of those that nobody has read
-  #lengths = []; // of each of those, behind ...
-  #counted = 0; // which have been read
-  #encoding = null; // messages are to be texts
-  #plain = true; // the message of this write() has no attributes
-  #writing = null; // the write that C has not finished
-  #handed = new Map(); // how often C sent a message before another one failed
-  #over = false; // onEnd() was called
-  #endError = null; // and why
-  #writeError = null; // the association was gone before the write
-  #names = { locals: [], remotes: [] }; // when there is no handle any more
-  #pipes = 0; // that write to this
+  #reading = false; // the addon delivers messages
+  #unread = new Unread(); // messages that wait for the reader
+  #encoding = null; // of messages that are read as strings
+  #plain = true; // the present message of write() has no attributes
+  #writing = null; // messages that the addon has not sent yet, and their callback
+  #handed = new Map(); // times that a message was sent before another one failed
+  #over = false; // #onEnd() was called
+  #endError = null; // the error that it was called with
+  #writeError = null; // error of a write after the association had ended
+  #names = { locals: [], remotes: [] }; // addresses, after the handle is closed
+  #pipes = 0; // number of streams piped into this one
   #defaultEncoding = 'utf8';
-  #onRestart = null; // of the server that has accepted this
+  #onRestart = null; // callbacks of the server that has accepted this socket
   #onDestroy = null;
   #outStreams;
   #maxSendSize = 0;
@@ -123,9 +94,9 @@ class Socket extends Duplex {
     const { highWaterMark } = set;
     super({
       allowHalfOpen: false,
-      emitClose: false, // comes with an argument, from _destroy()
-      // The stream machinery counts messages here, of which it takes 16; how
-      // many bytes may wait is looked at in #full.
+      emitClose: false, // _destroy() emits it, with an argument
+      // The readable side counts messages and has room for 16; #full bounds
+      // their bytes.
       readableObjectMode: true,
       writableHighWaterMark: highWaterMark,
     });
@@ -138,7 +109,7 @@ class Socket extends Duplex {
     });
   }
 
-  /** The socket of an association that a server has accepted. */
+  /** Makes the socket of an association that a server has accepted. */
   static accept(handle, server, set, { onRestart, onDestroy }) {
     const socket = new Socket(set);
     socket.server = server;
@@ -149,101 +120,40 @@ class Socket extends Duplex {
   }
 
   static connect(options, callback) {
-    if (options.port === undefined) throw missingPort();
+    const where = target(options);
     const set = settings(options);
-    const host = string(options.host, 'options.host') || undefined;
-    const remotes =
-      isIP(host) || options.remoteAddresses
-        ? addresses(options, 'host', 'remoteAddresses')
-        : [];
-    const target = {
-      host: host ?? 'localhost',
-      port: validPort(options.port, 'options.port'),
-      locals: addresses(
-        { ...options, localAddress: options.localAddress || undefined },
-        'localAddress',
-        'localAddresses',
-      ),
-      localPort: validPort(options.localPort ?? 0, 'options.localPort'),
-      lookup: func(options.lookup, 'options.lookup') ?? dns.lookup,
-      ...lookupOptions(options),
-    };
     const socket = new Socket(set);
     if (options.signal) addAbortSignal(options.signal, socket);
     if (callback) socket.once('connect', callback);
     if (options.timeout) socket.setTimeout(options.timeout);
-    socket.#connect(target, remotes);
+    socket.#connect(where);
     return socket;
   }
 
   // ------------------------------------------------------------ connecting
 
-  #connect(target, remotes) {
-    if (this.destroyed) return; // by its signal
-    this.#target = target;
+  #connect(where) {
+    if (this.destroyed) return; // its signal was aborted
     this.connecting = true;
-    if (remotes.length) {
-      this.#attempts = [remotes];
-      process.nextTick(() => this.#tryNext());
-      return;
-    }
-    const { host, lookup, family, hints } = target;
-    lookup(host, { family, hints, all: true }, (error, found, foundFamily) => {
-      if (!this.connecting || this.#attempts.length) return;
-      // A function of the user's may not know `all`.
-      const all = Array.isArray(found)
-        ? found
-        : [{ address: found, family: foundFamily }];
-      const valid = error ? [] : all.filter(isAddress);
-      const failure =
-        error ??
-        (all.length === 0 ? notFound(host) : null) ??
-        (valid.length === 0 ? notAnAddress(all[0], host, target.port) : null);
-      this.#attempts = valid.map(({ address }) => [address]);
-      process.nextTick(() =>
-        failure ? this.destroy(failure) : this.#tryNext(),
-      );
-      if (error || all.length === 0) {
-        this.emit('lookup', failure, undefined, undefined, host);
-        return;
-      }
-      for (const { address, family } of all) {
-        this.emit('lookup', null, address, family, host);
-      }
+    this.#connector = new Connector(where, {
+      attempt: (remotes) => this.#attempt(where, remotes),
+      giveUp: (error) => this.destroy(error),
+      lookedUp: (...args) => this.emit('lookup', ...args),
     });
+    this.#connector.setUnrefed(this.#unrefed);
+    this.#connector.start();
   }
 
-  #tryNext() {
-    if (!this.connecting) return;
-    this.#retryUntil ||= performance.now() + RETRY_FOR;
-    const { locals, localPort, port } = this.#target;
-    const [remotes] = this.#attempts;
+  #attempt({ port, locals, localPort }, remotes) {
     const { kernel, maxMessageSize, batchMax } = this.#settings;
     const rows = optionRows(kernel);
     this.#reading = true;
-    try {
-      this.#attach(
-        binding.connect(
-          ...[remotes, port, locals, localPort],
-          ...[rows, maxMessageSize, batchMax],
-        ),
-      );
-    } catch (error) {
-      this.#attemptFailed(error);
-    }
-  }
-
-  #attemptFailed(error) {
-    const ownAssociation =
-      error.code === 'EADDRNOTAVAIL' && error.syscall === 'connect';
-    if (ownAssociation && performance.now() < this.#retryUntil) {
-      this.#retryTimer = setTimeout(() => this.#tryNext(), RETRY_EVERY);
-      if (this.#unrefed) this.#retryTimer.unref();
-      return;
-    }
-    this.#attempts.shift();
-    if (this.#attempts.length) process.nextTick(() => this.#tryNext());
-    else this.destroy(error);
+    this.#attach(
+      binding.connect(
+        ...[remotes, port, locals, localPort],
+        ...[rows, maxMessageSize, batchMax],
+      ),
+    );
   }
 
   #attach(handle) {
@@ -258,7 +168,7 @@ class Socket extends Duplex {
     if (this.#allEvents) this.#subscribe();
   }
 
-  /** Takes what C tells beside messages. */
+  /** Handles the events of the addon, other than messages. */
   #onEvent(event, ...args) {
     switch (event) {
       case 'connect':
@@ -300,30 +210,14 @@ class Socket extends Duplex {
     try {
       this.push(this.#encoding ? data.toString(this.#encoding) : data);
     } finally {
-      if (this.readableLength > this.#lengths.length - this.#counted) {
-        this.#waiting += data.length;
-        this.#lengths.push(data.length);
-        if (this.#full) this.#setReading(false);
-      }
-    }
-  }
-
-  /** Leaves out what was waiting and has been read. */
-  #count() {
-    const lengths = this.#lengths;
-    while (lengths.length - this.#counted > this.readableLength) {
-      this.#waiting -= lengths[this.#counted++];
-    }
-    // shift() would move all that wait for each that is read.
-    if (this.#counted > 0 && this.#counted * 2 >= lengths.length) {
-      lengths.splice(0, this.#counted);
-      this.#counted = 0;
+      this.#unread.add(data.length, this.readableLength);
+      if (this.#full) this.#setReading(false);
     }
   }
 
   get #full() {
     const { highWaterMark } = this.#settings;
-    return this.readableLength > 0 && this.#waiting >= highWaterMark;
+    return this.readableLength > 0 && this.#unread.bytes >= highWaterMark;
   }
 
   #setReading(reading) {
@@ -344,15 +238,15 @@ class Socket extends Duplex {
     try {
       return super.read(size);
     } finally {
-      this.#count();
+      this.#unread.update(this.readableLength);
       this.#readOn();
       this.#settle();
     }
   }
 
-  /** Each message becomes a text of its own. */
+  /** Decodes each message to a string of its own. */
   setEncoding(encoding) {
-    this.#encoding = new StringDecoder(encoding).encoding; // checked, and as usual
+    this.#encoding = new StringDecoder(encoding).encoding; // its normalized name
     return this;
   }
 
@@ -363,7 +257,7 @@ class Socket extends Duplex {
   #onEnd(error) {
     if (this.connecting) {
       this.#closeHandle(true);
-      this.#attemptFailed(error);
+      this.#connector.failed(error);
       return;
     }
     this.#over = true;
@@ -377,12 +271,12 @@ class Socket extends Duplex {
       this.#flow();
     } else {
       this.push(null);
-      this.read(0); // 'end' comes also where nobody reads
+      this.read(0); // emits 'end' although nobody reads
     }
     this.#settle();
   }
 
-  /** Goes on with waiting messages also after a 'data' listener has thrown. */
+  /** Emits the messages that wait, also after a 'data' listener has thrown. */
   #flow() {
     if (this.destroyed || !this.readableFlowing || !this.readableLength) return;
     process.nextTick(() => {
@@ -394,7 +288,7 @@ class Socket extends Duplex {
     });
   }
 
-  /** Raises what had to wait until the reader has everything. */
+  /** Emits the error of the end, or of a write, if all messages have been read. */
   #settle() {
     if (!this.#over || this.readableLength > 0) return;
     if (this.#endError) this.destroy(this.#endError);
@@ -413,7 +307,7 @@ class Socket extends Duplex {
       message = this.#message(data, given === encoding ? undefined : encoding);
     } catch (error) {
       if (this.#pipes === 0) throw error;
-      this.destroy(error); // a pipe's call, which nobody can catch
+      this.destroy(error); // pipe() has called, and would not catch it
       return false;
     }
     if (Buffer.isBuffer(message) && this.writable) {
@@ -435,7 +329,7 @@ class Socket extends Duplex {
     return Boolean(times);
   }
 
-  /** With nothing to wait for, a message need not go through Writable. */
+  /** Sends a message past Writable, if no other waits. Returns false if it cannot. */
   #writeNow(message) {
     if (
       !this.#handle ||
@@ -458,7 +352,7 @@ class Socket extends Duplex {
         ttl ?? 0,
       );
     } catch {
-      return false; // it fails again, where Writable sees it
+      return false; // Writable tries again and gets the error
     }
   }
 
@@ -497,7 +391,7 @@ class Socket extends Duplex {
   #message(data, encoding) {
     if (encoding) checkEncoding(encoding);
     const message = toBuffer(data, encoding || this.#defaultEncoding);
-    if (!Buffer.isBuffer(message)) return message; // Writable says what is wrong
+    if (!Buffer.isBuffer(message)) return message; // Writable throws
     this.#plain = !checkAttributes(data, () => this.#streams());
     if (message !== data && typeof data !== 'string') {
       withAttributes(message, data);
@@ -543,7 +437,7 @@ class Socket extends Duplex {
       return;
     }
     this.#active();
-    if (!this.#handle) return; // what ended it is waiting for the reader
+    if (!this.#handle) return; // the error waits for the reader
     let done;
     try {
       done = this.#handle.send(elements(messages));
@@ -565,7 +459,10 @@ class Socket extends Duplex {
     }
   }
 
-  /** Notes what C sent before the message that failed, and says why that did. */
+  /**
+   * Notes the messages that were sent before one failed. Returns the error of
+   * that one.
+   */
   #sendFailure(error) {
     const messages = this.#writing.messages.filter((data) => data.length);
     const { sent = 0 } = error;
@@ -573,7 +470,7 @@ class Socket extends Duplex {
       this.#handed.set(data, (this.#handed.get(data) ?? 0) + 1);
     }
     delete error.sent;
-    // Before the handshake it was not known how many streams there would be.
+    // Before the handshake, the number of streams was not known.
     const { sid } = messages[sent] ?? {};
     return error.code === 'EINVAL' && sid >= this.#streams()
       ? noStream(sid, this.#streams())
@@ -597,7 +494,7 @@ class Socket extends Duplex {
       callback(error);
       return;
     }
-    this.#readOn(); // the end of it is to be seen
+    this.#readOn(); // the end of the association is read
     callback();
   }
 
@@ -609,17 +506,17 @@ class Socket extends Duplex {
       : (error ?? destroyed());
     this.connecting = false;
     clearTimeout(this.#timer);
-    clearTimeout(this.#retryTimer);
-    // After the peer's end the kernel still delivers what it has from here.
+    this.#connector?.stop();
+    // After the peer's end the kernel still delivers what was sent from here.
     this.#closeHandle(!this.writableFinished && !this.#over);
     callback(error);
-    // Exceptions of listeners and callbacks must not prevent the rest.
+    // An exception of one listener or callback must not prevent the others.
     process.nextTick(() => this.#sent(failure));
     process.nextTick(() => this.emit('close', Boolean(error)));
     this.#onDestroy?.();
   }
 
-  /** With `reset`, an association that is still there is aborted. */
+  /** Closes the handle. `reset` aborts an association that has not ended. */
   #closeHandle(reset) {
     const handle = this.#handle;
     if (!handle) return;
@@ -648,7 +545,7 @@ class Socket extends Duplex {
 
   setNoDelay(noDelay = true) {
     const set = { SCTP_NODELAY: { value: noDelay ? 1 : 0 } };
-    this.#settings.kernel = { ...this.#settings.kernel, ...set }; // for attempts
+    this.#settings.kernel = { ...this.#settings.kernel, ...set }; // of handles to come
     if (this.#handle) {
       writeOption(this.#handle, 'SCTP_NODELAY', set.SCTP_NODELAY);
     }
@@ -696,12 +593,14 @@ class Socket extends Duplex {
 
   ref() {
     this.#unrefed = false;
+    this.#connector?.setUnrefed(false);
     this.#handle?.ref();
     return this;
   }
 
   unref() {
     this.#unrefed = true;
+    this.#connector?.setUnrefed(true);
     this.#handle?.unref();
     return this;
   }
@@ -791,7 +690,7 @@ class Socket extends Duplex {
     if (this.#handle) this.#subscribe();
   }
 
-  /** Subscribes to the notifications that are only for those who listen. */
+  /** Subscribes to the notifications that only a listener gets. */
   #subscribe() {
     for (const row of notifications) {
       if (row.subscribed !== 'listener') continue;
@@ -814,8 +713,8 @@ class Socket extends Duplex {
   }
 
   /**
-   * The peer has begun anew. On a server, another handle takes over, whatever
-   * the listeners here do.
+   * Handles a restart of the peer. On a server the association goes to another
+   * handle, whatever the listeners of this socket do.
    */
   #onPeerRestart(raw, successor) {
     try {
@@ -843,56 +742,6 @@ class Socket extends Duplex {
       this.emit('peer-info-update');
     }
   }
-}
-
-const FAMILIES = { IPv4: 4, IPv6: 6 };
-
-/** Options of dns.lookup(), as node:net gives them. */
-function lookupOptions(options) {
-  const family = FAMILIES[options.family] ?? options.family ?? 0;
-  const hints = options.hints || 0;
-  return {
-    family,
-    hints: family === 4 || family === 6 ? hints : hints || dns.ADDRCONFIG,
-  };
-}
-
-/** Whether a lookup has given an address. */
-const isAddress = ({ address, family }) =>
-  isIP(address) !== 0 && (family === 4 || family === 6);
-
-const notAnAddress = ({ address, family }, host, port) =>
-  isIP(address) ? invalidFamily(family, host, port) : invalidAddress(address);
-
-/** Text and bytes as a Buffer of the same memory; anything else as it is. */
-function toBuffer(data, encoding) {
-  if (typeof data === 'string') return Buffer.from(data, encoding);
-  if (ArrayBuffer.isView(data) && !Buffer.isBuffer(data)) {
-    return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  }
-  return data;
-}
-
-/** Gives a message the attributes that are `given`, and else those of `own`. */
-function withAttributes(message, own, given = own) {
-  const {
-    sid = own.sid,
-    ppid = own.ppid,
-    unordered = own.unordered,
-    ttl = own.ttl,
-  } = given;
-  return Object.assign(message, { sid, ppid, unordered, ttl });
-}
-
-function checkEncoding(encoding) {
-  if (typeof encoding !== 'string') {
-    throw invalidType(
-      'encoding',
-      'of type string (attributes are for send())',
-      encoding,
-    );
-  }
-  if (!Buffer.isEncoding(encoding)) throw unknownEncoding(encoding);
 }
 
 function connect(...args) {

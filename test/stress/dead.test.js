@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict');
 const { after } = require('node:test');
 const { enterOwnNetwork, isFull, run, test, until } = require('../helpers');
-const report = require('./table');
+const report = require('./programs/table');
 
 enterOwnNetwork(__filename);
 run('ip link set lo mtu 1500 up');

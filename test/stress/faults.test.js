@@ -11,7 +11,7 @@ const { enterOwnNetwork, finish, run, test } = require('../helpers');
 enterOwnNetwork(__filename);
 run('ip link set lo up');
 
-const directory = __dirname;
+const directory = path.join(__dirname, 'programs');
 const build = fs.mkdtempSync(path.join(os.tmpdir(), 'sctp-faults-'));
 after(() => fs.rmSync(build, { recursive: true }));
 const library = path.join(build, 'faults.so');

@@ -2,5 +2,5 @@
 
 // The tests of what must leave nothing, at length.
 process.env.EACH ??= '1000';
-require('../lifetime.test');
-require('../socket-lifetime.test');
+require('../open/lifetime.test');
+require('../socket/lifetime.test');

@@ -10,7 +10,7 @@ const { setTimeout: wait } = require('node:timers/promises');
 const { Worker } = require('node:worker_threads');
 const { createServer } = require('../..');
 const { associations, enterOwnNetwork, run, test } = require('../helpers');
-const report = require('./table');
+const report = require('./programs/table');
 const {
   Ledger,
   echoEndpoint,
@@ -22,7 +22,7 @@ const {
   rss,
   scaled,
   soon,
-} = require('./ledger');
+} = require('./programs/ledger');
 
 enterOwnNetwork(__filename);
 run('ip link set lo up');
@@ -37,13 +37,17 @@ const GROWTH = 4 * 1024 * 1024;
 
 after(report.print);
 
-/** Starts one of the programs here, which may open many files. */
+/** Starts one of the programs, which may open many files. */
 function start(file, ...args) {
   const child = spawn(
     'sh',
     [
       ...['-c', 'ulimit -n 65536 && exec "$@"', 'sh'],
-      ...[process.execPath, path.join(__dirname, file), ...args.map(String)],
+      ...[
+        process.execPath,
+        path.join(__dirname, 'programs', file),
+        ...args.map(String),
+      ],
     ],
     { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
   );
@@ -80,7 +84,7 @@ test(`${WORKERS} workers are terminated under traffic`, async (t) => {
 
   const before = [fds(), rss()];
   const startWorker = () =>
-    new Worker(path.join(__dirname, 'worker.js'), { workerData });
+    new Worker(path.join(__dirname, 'programs/worker.js'), { workerData });
   let started = 0;
   let busy = 0;
   const failures = [];

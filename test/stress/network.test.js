@@ -1,8 +1,8 @@
 'use strict';
 
 const { run } = require('../helpers');
-const { WINDOW, size, twoHostsThatTalk } = require('./exchange');
-const { until } = require('./report');
+const { WINDOW, size, twoHostsThatTalk } = require('./programs/exchange');
+const { until } = require('./programs/report');
 
 const { hosts, talk } = twoHostsThatTalk(__filename);
 

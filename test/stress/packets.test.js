@@ -7,7 +7,7 @@ const path = require('node:path');
 const { after } = require('node:test');
 const { connect, createServer, open } = require('../..');
 const { PYTHON, enterOwnNetwork, run, test } = require('../helpers');
-const report = require('./table');
+const report = require('./programs/table');
 const {
   Ledger,
   count,
@@ -20,7 +20,7 @@ const {
   rss,
   scaled,
   soon,
-} = require('./ledger');
+} = require('./programs/ledger');
 
 enterOwnNetwork(__filename);
 const HOST = '10.0.0.1';
@@ -50,7 +50,7 @@ async function attack(seed, ports, total) {
     const child = spawn(
       PYTHON,
       [
-        path.join(__dirname, 'packets.py'),
+        path.join(__dirname, 'programs/packets.py'),
         ...[number, PACKETS / 2, HOST].map(String),
         ...ports.map((list) => list.join()),
       ],

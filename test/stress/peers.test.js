@@ -10,9 +10,9 @@ const {
   ending,
   run,
 } = require('../helpers');
-const { HERE, THERE, twoHosts } = require('./hosts');
-const { scenario, until } = require('./report');
-const { deliver, drained, payload, quick } = require('./traffic');
+const { HERE, THERE, twoHosts } = require('./programs/hosts');
+const { scenario, until } = require('./programs/report');
+const { deliver, drained, payload, quick } = require('./programs/traffic');
 
 const hosts = twoHosts(__filename);
 

@@ -8,9 +8,9 @@ const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
 const { setTimeout: wait } = require('node:timers/promises');
 const { run } = require('../helpers');
-const { twoHostsThatTalk } = require('./exchange');
-const { HERE } = require('./hosts');
-const { until } = require('./report');
+const { twoHostsThatTalk } = require('./programs/exchange');
+const { HERE } = require('./programs/hosts');
+const { until } = require('./programs/report');
 
 const { talk } = twoHostsThatTalk(__filename);
 
