@@ -262,6 +262,21 @@ export interface SackOptions {
   freq?: number;
 }
 
+/** Authentication of chunks (RFC 4895). */
+export interface AuthOptions {
+  /** Shared keys by their number, 0 to 65535. Key 0 is empty by default. */
+  keys?: Record<number, NodeJS.ArrayBufferView>;
+  /** The key that is used for sending. @defaultValue 0 */
+  active?: number;
+  /**
+   * Types of chunks that the peer must authenticate: 0 is DATA, 64 I-DATA. A peer
+   * that does not is refused with `ERR_SCTP_NOT_NEGOTIATED`.
+   */
+  chunks?: number[];
+  /** Algorithms, the best first: 1 is SHA-1, 3 is SHA-256. */
+  hmacs?: number[];
+}
+
 /**
  * The options of both servers and connects. Each is optional; `undefined` and
  * `null` stand for its default. Inherited options and getters count. Unknown
@@ -342,6 +357,54 @@ export interface AssociationOptions {
    * @defaultValue the kernel's attempts, of which Linux has 8, and 5000 ms
    */
   init?: { attempts?: number; maxTimeout?: number } | null;
+  /** Life of the cookie of a handshake in ms (section 8.1.2). */
+  cookieLife?: number | null;
+  /** Differentiated services code point of packets, 0 to 63 (section 8.1.12). */
+  dscp?: number | null;
+  /**
+   * SO_SNDBUF in bytes: Linux grants twice as much, bounded by
+   * `net.core.wmem_max`. It is also the length of the longest message.
+   *
+   * @defaultValue 4 MiB are asked for
+   */
+  sendBufferSize?: number | null;
+  /** SO_RCVBUF in bytes, the same. It bounds what is received and not read. */
+  recvBufferSize?: number | null;
+  /** SO_BINDTODEVICE: the interface to use. */
+  bindToDevice?: string | null;
+  /** Longest DATA chunk in bytes, 1 to 65535 (section 8.1.16). */
+  maxSegment?: number | null;
+  /** Packets that may be sent at once (section 8.1.24). */
+  maxBurst?: number | null;
+  /**
+   * Number that the peer gets as `SCTP_ADAPTATION_INDICATION` (section 8.1.10).
+   */
+  adaptation?: number | null;
+  /** Explicit congestion notification (RFC 9260 appendix A). Linux 5.4. */
+  ecn?: boolean | null;
+  /**
+   * Whether streams may be reset and added, by either side (RFC 6525). Both sides
+   * must want it.
+   *
+   * @defaultValue `net.sctp.reconf_enable`, which is 0
+   */
+  streamReset?: boolean | null;
+  /**
+   * Order in which messages of different streams are sent (RFC 8260 section 3).
+   * Linux before 6.4 has no `'fair'` and `'weighted'`: `connect()` fails with
+   * `EINVAL` there.
+   *
+   * @defaultValue `'fcfs'`
+   */
+  scheduler?: 'fcfs' | 'priority' | 'round-robin' | 'fair' | 'weighted' | null;
+  /**
+   * UDP port of the peer: packets are sent in UDP (RFC 6951). Throws
+   * `ERR_SCTP_NOT_ENABLED` if the sysctl `net.sctp.udp_port` of this host is 0.
+   * Linux 5.11.
+   */
+  udpEncapsulation?: number | null;
+  /** Authenticated chunks (RFC 4895, RFC 6458 section 8.3). Linux 5.4. */
+  auth?: AuthOptions | null;
   /** SCTP has no half-close: `true` throws `ERR_INVALID_ARG_VALUE`. */
   allowHalfOpen?: false | null;
 }
@@ -373,6 +436,13 @@ export interface ListenOptions {
   backlog?: number | null;
   /** Takes no IPv4 on `'::'`. @defaultValue `false` */
   ipv6Only?: boolean | null;
+  /**
+   * Several servers, also of other processes, may listen on one port; the kernel
+   * spreads associations over them (SCTP_REUSE_PORT, RFC 6458 section 8.1.27).
+   *
+   * @defaultValue `false`
+   */
+  reusePort?: boolean | null;
   /** Closes the server when it is aborted. */
   signal?: AbortSignal | null;
 }
@@ -438,6 +508,38 @@ export interface MessageAttributes {
   ttl?: number;
 }
 
+/** Attributes that {@link Socket.send} takes beside these. */
+export interface SendAttributes extends MessageAttributes {
+  /** Number that `'undelivered'` gives back, 32 bits. */
+  context?: number;
+  /**
+   * Retransmissions after which the kernel drops the message (RFC 7496 section
+   * 4.1). Of `ttl`, `maxRetransmits` and `priority` a message has one.
+   */
+  maxRetransmits?: number;
+  /**
+   * A full send buffer drops messages with a greater number first (RFC 7496
+   * section 4.2).
+   */
+  priority?: number;
+  /** Asks the peer to acknowledge without delay (RFC 7053). */
+  sackImmediately?: boolean;
+  /** IP address of the peer to send to, instead of the primary path. */
+  address?: string;
+}
+
+/** A message that the kernel could not deliver. */
+export interface UndeliveredMessage {
+  data: Buffer;
+  sid: number;
+  ppid: number;
+  unordered: boolean;
+  /** As given to {@link Socket.send}. */
+  context: number;
+  /** Whether it had been sent at least once, so that the peer may have it. */
+  sent: boolean;
+}
+
 /** A message to write: bytes that may have attributes. */
 export type OutgoingMessage = NodeJS.ArrayBufferView & MessageAttributes;
 
@@ -491,6 +593,61 @@ export interface SocketStatus {
   primary: AddressInfo & PathInfo;
 }
 
+/** Settings of one path to the peer. */
+export interface PathSettings {
+  /** Interval of heartbeats, ms; 0: none (RFC 6458 section 8.1.12). */
+  heartbeat?: number;
+  /** Retransmissions after which it is inactive, 1 to 65535. */
+  pathMaxRetrans?: number;
+  /**
+   * Retransmissions after which it is potentially failed, 0 to 65535 (RFC 7829
+   * section 7.2).
+   */
+  pfThreshold?: number;
+  /** Bytes of its packets, 512 to 65535. Discovery of the path's MTU ends. */
+  mtu?: number;
+  /** Differentiated services code point, 0 to 63. */
+  dscp?: number;
+  /** UDP port of the peer, 0: none (RFC 6951). Linux 5.11. */
+  encapsulationPort?: number;
+}
+
+/** SCTP_GET_ASSOC_STATS of Linux, counted since the last call. */
+export interface SocketStats {
+  /** The address that {@link SocketStats.maxrto} is of. */
+  obsRtoIpaddr: string;
+  /** Greatest retransmission timeout, ms. */
+  maxrto: number;
+  /** SACKs received. */
+  isacks: number;
+  /** SACKs sent. */
+  osacks: number;
+  /** Packets sent. */
+  opackets: number;
+  /** Packets received. */
+  ipackets: number;
+  /** Chunks retransmitted. */
+  rtxchunks: number;
+  /** TSNs received out of order. */
+  outofseqtsns: number;
+  /** Chunks received twice. */
+  idupchunks: number;
+  /** Gaps in SACKs received. */
+  gapcnt: number;
+  /** Unordered DATA chunks sent. */
+  ouodchunks: number;
+  /** Unordered DATA chunks received. */
+  iuodchunks: number;
+  /** Ordered DATA chunks sent. */
+  oodchunks: number;
+  /** Ordered DATA chunks received. */
+  iodchunks: number;
+  /** Control chunks sent. */
+  octrlchunks: number;
+  /** Control chunks received. */
+  ictrlchunks: number;
+}
+
 /** A listener of one of our events, or of one with a name of your own. */
 type Listener<Events, E> = E extends keyof Events
   ? Events[E] extends unknown[]
@@ -529,6 +686,17 @@ interface SocketEvents {
   'address-change': [change: { address: string; state: string }];
   /** {@link Socket.peerInfoByAddress} may have changed. */
   'peer-info-update': [];
+  /**
+   * A message that was not delivered: its lifetime has ended, or the association
+   * has. It comes before the error.
+   */
+  undelivered: [message: UndeliveredMessage];
+  /** Streams were reset, by either side. No `sids` stand for all streams. */
+  'stream-reset': [
+    streams: { incoming: boolean; outgoing: boolean; sids: number[] },
+  ];
+  /** Streams were added, by either side: how many. */
+  'stream-change': [streams: { incoming: number; outgoing: number }];
 }
 
 /**
@@ -581,7 +749,7 @@ export interface Socket extends Duplex {
   ): boolean;
   send(
     data: NodeJS.ArrayBufferView | string,
-    attributes?: MessageAttributes | null,
+    attributes?: SendAttributes | null,
     callback?: (error?: Error | null) => void,
   ): boolean;
   /** Ends after a last message. */
@@ -604,6 +772,11 @@ export interface Socket extends Duplex {
   destroySoon(): void;
   /** Aborts the association, also after `end()`. */
   resetAndDestroy(): this;
+  /**
+   * The same. @throws ERR_FEATURE_UNAVAILABLE_ON_PLATFORM  With a reason: Linux
+   *   sends none from one-to-one sockets.
+   */
+  abort(reason?: string): this;
   setNoDelay(noDelay?: boolean): this;
   /**
    * Turns heartbeats on or off; `interval` is in ms, 0 keeps
@@ -624,6 +797,80 @@ export interface Socket extends Duplex {
    * The kernel's status of the association, or undefined if there is none.
    */
   status(): SocketStatus | undefined;
+  /** Counts since the last call, or undefined if there is no association. */
+  stats(): SocketStats | undefined;
+
+  /**
+   * Any option of the kernel. `fields` are those that say what it is about, such
+   * as the address of a path.
+   *
+   * @throws The kernel's error with `option`: `ENOPROTOOPT` if this kernel does
+   *   not have it, `EINVAL`, `EACCES`, …; `ERR_SOCKET_CLOSED`;
+   *   `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
+   */
+  getOption<N extends keyof KernelOptions>(
+    name: N,
+    fields?: Partial<KernelOptions[N]>,
+  ): KernelOptions[N];
+  /** Sets an option of the kernel. Throws as {@link Socket.getOption} does. */
+  setOption<N extends keyof KernelOptions>(
+    name: N,
+    fields: Partial<KernelOptions[N]>,
+  ): this;
+
+  /**
+   * Sends to this address of the peer from now on (SCTP_PRIMARY_ADDR, RFC 6458
+   * section 8.1.9).
+   */
+  setPrimary(address: string): this;
+  /**
+   * Asks the peer to send to this local address (section 8.3.1).
+   *
+   * @throws ERR_SCTP_NOT_NEGOTIATED  Addresses cannot change: see
+   *   {@link Socket.addLocalAddress}.
+   */
+  setPeerPrimary(localAddress: string): this;
+  /** Settings of one path; those that are left out stay as they are. */
+  setPath(address: string, path: PathSettings): this;
+  /** Sends a heartbeat to this address now (section 8.1.12). */
+  heartbeat(address: string): this;
+  /**
+   * Adds a local address, and tells the peer (sctp_bindx(), section 9.1; RFC
+   * 5061).
+   *
+   * @throws ERR_SCTP_NOT_NEGOTIATED  The peer cannot be told: both hosts need the
+   *   sysctls `net.sctp.addip_enable` and `net.sctp.auth_enable`.
+   */
+  addLocalAddress(address: string): this;
+  /** Removes a local address, and tells the peer. Throws as the one above. */
+  removeLocalAddress(address: string): this;
+
+  /**
+   * Resets the sequence numbers of streams, an array of stream ids or `true` for
+   * all (RFC 6525). Resolves when the peer has granted it.
+   *
+   * @throws Rejects with `ENOPROTOOPT` (no `streamReset` on either side),
+   *   `EAGAIN` (messages of an outgoing stream are not acknowledged yet),
+   *   `EINPROGRESS` (another request waits) or `ERR_SCTP_REQUEST_FAILED`.
+   */
+  resetStreams(streams: {
+    outgoing?: number[] | boolean;
+    incoming?: number[] | boolean;
+  }): Promise<void>;
+  /** Adds so many streams. Settles as {@link Socket.resetStreams} does. */
+  addStreams(streams: { outgoing?: number; incoming?: number }): Promise<void>;
+  /**
+   * Sets the priority of a stream, or its weight, for the `scheduler` (RFC 8260
+   * section 4.3.3), 0 to 65535. The lowest priority is sent first.
+   */
+  setStreamPriority(sid: number, value: number): this;
+
+  /** Sets a shared key, 0 to 65535 (RFC 6458 section 8.3.3). */
+  setAuthKey(id: number, key: NodeJS.ArrayBufferView): this;
+  /** Uses this key for sending (section 8.1.18). */
+  activateAuthKey(id: number): this;
+  /** Deletes a key that is not active (section 8.3.5). */
+  deleteAuthKey(id: number): this;
 
   /**
    * The longest message that can be written: SO_SNDBUF, as for {@link
@@ -651,8 +898,8 @@ export interface Socket extends Duplex {
   readonly localFamily: 'IPv4' | 'IPv6' | undefined;
   readonly localPort: number | undefined;
   /**
-   * The address of the primary path, also while it is inactive. After the end:
-   * what it was.
+   * The address of the path in use: the primary path, or while that is down the
+   * first active one. After the end: what it was.
    */
   readonly remoteAddress: string | undefined;
   /** All addresses of the peer, {@link Socket.remoteAddress} first. */
@@ -695,7 +942,10 @@ export interface Socket extends Duplex {
 interface ServerEvents {
   close: [];
   connection: [socket: Socket];
-  /** {@link Server.maxConnections} is reached: this one was aborted. */
+  /**
+   * An association was aborted: {@link Server.maxConnections} is reached, or the
+   * peer does not authenticate the chunks that the option `auth` demands.
+   */
   drop: [
     data: {
       localAddress?: string;
@@ -739,6 +989,18 @@ export interface Server extends EventEmitter {
   address(): AddressInfo | null;
   /** All local addresses; of a wildcard those of the host. */
   getLocalAddresses(): AddressInfo[];
+  /** An option that associations to come inherit. As {@link Socket.getOption}. */
+  getOption<N extends keyof KernelOptions>(
+    name: N,
+    fields?: Partial<KernelOptions[N]>,
+  ): KernelOptions[N];
+  setOption<N extends keyof KernelOptions>(
+    name: N,
+    fields: Partial<KernelOptions[N]>,
+  ): this;
+  /** Adds a local address for associations to come. */
+  addLocalAddress(address: string): this;
+  removeLocalAddress(address: string): this;
   getConnections(
     callback: (error: Error | null, connections: number) => void,
   ): this;
@@ -826,6 +1088,436 @@ export function connect(port: number | string, listener?: () => void): Socket;
 
 /** Another name of {@link connect}. */
 export const createConnection: typeof connect;
+
+/* ---------------------------------------------------------------- Options */
+
+/** An address of a socket in an option. `port` may be left out. */
+export interface SocketAddress {
+  address: string;
+  family?: 'IPv4' | 'IPv6';
+  port?: number;
+}
+
+/**
+ * The kernel's options by name, with the fields of RFC 6458 section 8 and of
+ * linux/sctp.h. The association is filled in. A plain number is `value`. A field
+ * that is left out is 0, which keeps the present value in most options. The
+ * number of elements of a list is filled in.
+ */
+export interface KernelOptions {
+  /** Retransmission timeouts, ms (RFC 6458 section 8.1.1). */
+  SCTP_RTOINFO: {
+    srto_assoc_id: number;
+    srto_initial: number;
+    srto_max: number;
+    srto_min: number;
+  };
+  /** Retransmissions, windows and cookie life in ms (section 8.1.2). */
+  SCTP_ASSOCINFO: {
+    sasoc_assoc_id: number;
+    sasoc_asocmaxrxt: number;
+    sasoc_number_peer_destinations: number;
+    sasoc_peer_rwnd: number;
+    sasoc_local_rwnd: number;
+    sasoc_cookie_life: number;
+  };
+  /** Streams and attempts of the handshake (section 8.1.3). */
+  SCTP_INITMSG: {
+    sinit_num_ostreams: number;
+    sinit_max_instreams: number;
+    sinit_max_attempts: number;
+    sinit_max_init_timeo: number;
+  };
+  /** Whether small messages leave at once (section 8.1.5). */
+  SCTP_NODELAY: {
+    value: number;
+  };
+  /** For one-to-many sockets (section 8.1.8). Read only here. */
+  SCTP_AUTOCLOSE: {
+    value: number;
+  };
+  /** Asks the peer to send to this local address (section 8.3.1). Set only. */
+  SCTP_SET_PEER_PRIMARY_ADDR: {
+    sspp_assoc_id: number;
+    sspp_addr: SocketAddress;
+  };
+  /** The primary path (section 8.1.9). */
+  SCTP_PRIMARY_ADDR: {
+    ssp_assoc_id: number;
+    ssp_addr: SocketAddress;
+  };
+  /** Number sent in the handshake (section 8.1.10). */
+  SCTP_ADAPTATION_LAYER: {
+    ssb_adaptation_ind: number;
+  };
+  /** Whether a message that needs several packets is refused (section 8.1.11). */
+  SCTP_DISABLE_FRAGMENTS: {
+    value: number;
+  };
+  /** Heartbeats, retransmissions and MTU of a path (section 8.1.12). */
+  SCTP_PEER_ADDR_PARAMS: {
+    spp_assoc_id: number;
+    spp_address: SocketAddress;
+    spp_hbinterval: number;
+    spp_pathmaxrxt: number;
+    spp_pathmtu: number;
+    spp_sackdelay: number;
+    spp_flags: number;
+    spp_ipv6_flowlabel: number;
+    spp_dscp: number;
+  };
+  /** Attributes of messages without any (section 8.1.13). */
+  SCTP_DEFAULT_SEND_PARAM: {
+    sinfo_stream: number;
+    sinfo_ssn: number;
+    sinfo_flags: number;
+    sinfo_ppid: number;
+    sinfo_context: number;
+    sinfo_timetolive: number;
+    sinfo_tsn: number;
+    sinfo_cumtsn: number;
+    sinfo_assoc_id: number;
+  };
+  /** Subscriptions (section 6.2.1). Read only here. */
+  SCTP_EVENTS: {
+    sctp_data_io_event: number;
+    sctp_association_event: number;
+    sctp_address_event: number;
+    sctp_send_failure_event: number;
+    sctp_peer_error_event: number;
+    sctp_shutdown_event: number;
+    sctp_partial_delivery_event: number;
+    sctp_adaptation_layer_event: number;
+    sctp_authentication_event: number;
+    sctp_sender_dry_event: number;
+    sctp_stream_reset_event: number;
+    sctp_assoc_reset_event: number;
+    sctp_stream_change_event: number;
+    sctp_send_failure_event_event: number;
+  };
+  /** Form of IPv4 addresses (section 8.1.15). Read only here. */
+  SCTP_I_WANT_MAPPED_V4_ADDR: {
+    value: number;
+  };
+  /** Longest DATA chunk, bytes (section 8.1.16). */
+  SCTP_MAXSEG: {
+    assoc_id: number;
+    assoc_value: number;
+  };
+  /** State of the association (section 8.2.1). Read only. */
+  SCTP_STATUS: {
+    sstat_assoc_id: number;
+    sstat_state: number;
+    sstat_rwnd: number;
+    sstat_unackdata: number;
+    sstat_penddata: number;
+    sstat_instrms: number;
+    sstat_outstrms: number;
+    sstat_fragmentation_point: number;
+    sstat_primary: {
+      spinfo_assoc_id: number;
+      spinfo_address: SocketAddress;
+      spinfo_state: number;
+      spinfo_cwnd: number;
+      spinfo_srtt: number;
+      spinfo_rto: number;
+      spinfo_mtu: number;
+    };
+  };
+  /** State of a path (section 8.2.2). Read only. */
+  SCTP_GET_PEER_ADDR_INFO: {
+    spinfo_assoc_id: number;
+    spinfo_address: SocketAddress;
+    spinfo_state: number;
+    spinfo_cwnd: number;
+    spinfo_srtt: number;
+    spinfo_rto: number;
+    spinfo_mtu: number;
+  };
+  /** Delayed acknowledgement, ms and packets (section 8.1.19). */
+  SCTP_DELAYED_SACK: {
+    sack_assoc_id: number;
+    sack_delay: number;
+    sack_freq: number;
+  };
+  /** Context of received messages (section 8.1.25). */
+  SCTP_CONTEXT: {
+    assoc_id: number;
+    assoc_value: number;
+  };
+  /** Interleaving of pieces (section 8.1.20). Read only here. */
+  SCTP_FRAGMENT_INTERLEAVE: {
+    value: number;
+  };
+  /** Bytes at which a long message comes in pieces (section 8.1.21). */
+  SCTP_PARTIAL_DELIVERY_POINT: {
+    value: number;
+  };
+  /** Packets that may be sent at once (section 8.1.24). */
+  SCTP_MAX_BURST: {
+    assoc_id: number;
+    assoc_value: number;
+  };
+  /**
+   * Adds a type of chunk that must be authenticated (section 8.3.2). Set
+   * only.
+   */
+  SCTP_AUTH_CHUNK: {
+    sauth_chunk: number;
+  };
+  /** HMAC algorithms: 1 is SHA-1, 3 is SHA-256 (section 8.1.17). */
+  SCTP_HMAC_IDENT: {
+    shmac_number_of_idents: number;
+    shmac_idents: number[];
+  };
+  /** Sets a shared key (section 8.3.3). Set only. */
+  SCTP_AUTH_KEY: {
+    sca_assoc_id: number;
+    sca_keynumber: number;
+    sca_keylength: number;
+    sca_key: Uint8Array;
+  };
+  /** The key that is used for sending (section 8.1.18). */
+  SCTP_AUTH_ACTIVE_KEY: {
+    scact_assoc_id: number;
+    scact_keynumber: number;
+  };
+  /** Deletes a shared key (section 8.3.5). Set only. */
+  SCTP_AUTH_DELETE_KEY: {
+    scact_assoc_id: number;
+    scact_keynumber: number;
+  };
+  /** Uses a key for received chunks only (section 8.3.4). Set only. */
+  SCTP_AUTH_DEACTIVATE_KEY: {
+    scact_assoc_id: number;
+    scact_keynumber: number;
+  };
+  /** Chunks that the peer wants authenticated (section 8.2.3). Read only. */
+  SCTP_PEER_AUTH_CHUNKS: {
+    gauth_assoc_id: number;
+    gauth_number_of_chunks: number;
+    gauth_chunks: Uint8Array;
+  };
+  /** Chunks that must be authenticated here (section 8.2.4). Read only. */
+  SCTP_LOCAL_AUTH_CHUNKS: {
+    gauth_assoc_id: number;
+    gauth_number_of_chunks: number;
+    gauth_chunks: Uint8Array;
+  };
+  /** For one-to-many sockets (section 8.2.5). Read only. */
+  SCTP_GET_ASSOC_NUMBER: {
+    value: number;
+  };
+  /** For one-to-many sockets (section 8.2.6). Read only. */
+  SCTP_GET_ASSOC_ID_LIST: {
+    gaids_number_of_ids: number;
+    gaids_assoc_id: number[];
+  };
+  /**
+   * Whether changes of the host’s addresses are told to the peer (section
+   * 8.1.23).
+   */
+  SCTP_AUTO_ASCONF: {
+    value: number;
+  };
+  /** Failure thresholds of a path (RFC 7829 section 7.2). */
+  SCTP_PEER_ADDR_THLDS: {
+    spt_assoc_id: number;
+    spt_address: SocketAddress;
+    spt_pathmaxrxt: number;
+    spt_pathpfthld: number;
+  };
+  /**
+   * The same, with the threshold for a change of the primary path (section
+   * 7.2). Linux 5.5.
+   */
+  SCTP_PEER_ADDR_THLDS_V2: {
+    spt_assoc_id: number;
+    spt_address: SocketAddress;
+    spt_pathmaxrxt: number;
+    spt_pathpfthld: number;
+    spt_pathcpthld: number;
+  };
+  /**
+   * Attributes of received messages (RFC 6458 section 8.1.29). Read only
+   * here.
+   */
+  SCTP_RECVRCVINFO: {
+    value: number;
+  };
+  /** Attributes of the next message (section 8.1.30). Read only here. */
+  SCTP_RECVNXTINFO: {
+    value: number;
+  };
+  /** Attributes of messages without any (section 8.1.31). */
+  SCTP_DEFAULT_SNDINFO: {
+    snd_sid: number;
+    snd_flags: number;
+    snd_ppid: number;
+    snd_context: number;
+    snd_assoc_id: number;
+  };
+  /** Whether sockets may share a port (section 8.1.27). */
+  SCTP_REUSE_PORT: {
+    value: number;
+  };
+  /** Counts of chunks and packets since the last call. Linux only, read only. */
+  SCTP_GET_ASSOC_STATS: {
+    sas_assoc_id: number;
+    sas_obs_rto_ipaddr: SocketAddress;
+    sas_maxrto: number;
+    sas_isacks: number;
+    sas_osacks: number;
+    sas_opackets: number;
+    sas_ipackets: number;
+    sas_rtxchunks: number;
+    sas_outofseqtsns: number;
+    sas_idupchunks: number;
+    sas_gapcnt: number;
+    sas_ouodchunks: number;
+    sas_iuodchunks: number;
+    sas_oodchunks: number;
+    sas_iodchunks: number;
+    sas_octrlchunks: number;
+    sas_ictrlchunks: number;
+  };
+  /** Whether messages may be abandoned (RFC 7496 section 4.5). */
+  SCTP_PR_SUPPORTED: {
+    assoc_id: number;
+    assoc_value: number;
+  };
+  /** Policy of messages without one (RFC 6458 section 8.1.32). */
+  SCTP_DEFAULT_PRINFO: {
+    pr_assoc_id: number;
+    pr_value: number;
+    pr_policy: number;
+  };
+  /** Abandoned messages of the association (RFC 7496 section 4.4). Read only. */
+  SCTP_PR_ASSOC_STATUS: {
+    sprstat_assoc_id: number;
+    sprstat_sid: number;
+    sprstat_policy: number;
+    sprstat_abandoned_unsent: number;
+    sprstat_abandoned_sent: number;
+  };
+  /** Abandoned messages of a stream (RFC 7496 section 4.3). Read only. */
+  SCTP_PR_STREAM_STATUS: {
+    sprstat_assoc_id: number;
+    sprstat_sid: number;
+    sprstat_policy: number;
+    sprstat_abandoned_unsent: number;
+    sprstat_abandoned_sent: number;
+  };
+  /** Whether streams may be reset and added (RFC 6525). Linux 5.2. */
+  SCTP_RECONFIG_SUPPORTED: {
+    assoc_id: number;
+    assoc_value: number;
+  };
+  /** Requests of the peer that are granted (RFC 6525 section 6.3.1). */
+  SCTP_ENABLE_STREAM_RESET: {
+    assoc_id: number;
+    assoc_value: number;
+  };
+  /** Resets streams (RFC 6525 section 6.3.2). Set only. */
+  SCTP_RESET_STREAMS: {
+    srs_assoc_id: number;
+    srs_flags: number;
+    srs_number_streams: number;
+    srs_stream_list: number[];
+  };
+  /** Resets all streams and TSNs (RFC 6525 section 6.3.3). Set only. */
+  SCTP_RESET_ASSOC: {
+    value: number;
+  };
+  /** Adds streams (RFC 6525 section 6.3.4). Set only. */
+  SCTP_ADD_STREAMS: {
+    sas_assoc_id: number;
+    sas_instrms: number;
+    sas_outstrms: number;
+  };
+  /**
+   * Order of streams: 0 first come, 1 priority, 2 round robin, 3 fair, 4
+   * weighted (RFC 8260 section 4.3.2); 3 and 4 from Linux 6.4 on.
+   */
+  SCTP_STREAM_SCHEDULER: {
+    assoc_id: number;
+    assoc_value: number;
+  };
+  /** Priority or weight of a stream (RFC 8260 section 4.3.3). */
+  SCTP_STREAM_SCHEDULER_VALUE: {
+    assoc_id: number;
+    stream_id: number;
+    stream_value: number;
+  };
+  /** I-DATA (RFC 8260 section 4.3.1). Read only here. */
+  SCTP_INTERLEAVING_SUPPORTED: {
+    assoc_id: number;
+    assoc_value: number;
+  };
+  /**
+   * A subscription (RFC 6458 section 6.2.2). Those that the package needs
+   * stay on.
+   */
+  SCTP_EVENT: {
+    se_assoc_id: number;
+    se_type: number;
+    se_on: number;
+  };
+  /** Whether addresses may change (RFC 5061). Linux 5.4. */
+  SCTP_ASCONF_SUPPORTED: {
+    assoc_id: number;
+    assoc_value: number;
+  };
+  /** Whether chunks may be authenticated (RFC 4895). Linux 5.4. */
+  SCTP_AUTH_SUPPORTED: {
+    assoc_id: number;
+    assoc_value: number;
+  };
+  /** Explicit congestion notification. Linux 5.4. */
+  SCTP_ECN_SUPPORTED: {
+    assoc_id: number;
+    assoc_value: number;
+  };
+  /**
+   * 0 default, 1 hides, 2 shows SCTP_ADDR_POTENTIALLY_FAILED (RFC 7829
+   * section 7.3). Linux 5.5.
+   */
+  SCTP_EXPOSE_POTENTIALLY_FAILED_STATE: {
+    assoc_id: number;
+    assoc_value: number;
+  };
+  /** UDP port of a path (RFC 6951 section 6.1). Linux 5.11. */
+  SCTP_REMOTE_UDP_ENCAPS_PORT: {
+    sue_assoc_id: number;
+    sue_address: SocketAddress;
+    sue_port: number;
+  };
+  /**
+   * Interval of probes of the MTU, ms, 0 or from 5000 on (RFC 8899). Linux
+   * 5.14.
+   */
+  SCTP_PLPMTUD_PROBE_INTERVAL: {
+    spi_assoc_id: number;
+    spi_address: SocketAddress;
+    spi_interval: number;
+  };
+  /** Send buffer, bytes; Linux grants twice what is asked for. */
+  SO_SNDBUF: {
+    value: number;
+  };
+  /** Receive buffer, bytes; the same. */
+  SO_RCVBUF: {
+    value: number;
+  };
+  /** The interface that is used, as bytes with a NUL at their end. */
+  SO_BINDTODEVICE: {
+    value: Uint8Array;
+  };
+  /** Whether IPv4 is refused. Read only here. */
+  IPV6_V6ONLY: {
+    value: number;
+  };
+}
 
 /* ------------------------------------------------------------ Notifications */
 

@@ -694,9 +694,11 @@ static int sd_sys_dup(int fd) {
   return copy < 0 ? -errno : copy;
 }
 
-static int sd_sys_bindx(int fd, struct sd_addrs *addrs) {
-  return sctp_bindx(fd, (struct sockaddr *)addrs->packed, addrs->count,
-                    SCTP_BINDX_ADD_ADDR) < 0
+/* Adds or removes local addresses: `flags` is SCTP_BINDX_ADD_ADDR or
+ * SCTP_BINDX_REM_ADDR. */
+static int sd_sys_bindx(int fd, struct sd_addrs *addrs, int flags) {
+  return sctp_bindx(fd, (struct sockaddr *)addrs->packed, addrs->count, flags) <
+                 0
              ? -errno
              : 0;
 }
@@ -816,23 +818,30 @@ static ssize_t sd_sys_send(int fd, const struct iovec *message,
 struct sd_attributes {
   uint32_t sid;
   uint32_t ppid;
-  uint32_t unordered;
-  uint32_t ttl; /* ms, 0: none */
+  uint32_t flags;  /* of struct sctp_sndinfo */
+  uint32_t policy; /* SCTP_PR_SCTP_TTL and so on, 0: none */
+  uint32_t value;  /* of the policy */
+  uint32_t context;
+  struct sockaddr_in6 address; /* of the peer, or of family 0 */
 };
 
+_Static_assert(sizeof(struct sd_attributes) == 13 * sizeof(uint32_t),
+               "lib/message.js writes this struct");
+
 /* Sends a message of a one-to-one socket (RFC 6458 sections 5.3.4 and
- * 5.3.7). Here the TTL may be a policy of the message, since nothing is sent
- * before the handshake has ended. `flags` may be MSG_MORE. */
+ * 5.3.7). Here the lifetime may be a policy of the message, since nothing is
+ * sent before the handshake has ended. `flags` may be MSG_MORE. */
 static ssize_t sd_sys_send_with(int fd, const struct iovec *message,
                                 const struct sd_attributes *attributes,
                                 int flags) {
   static const struct sd_attributes defaults;
+  union sd_addr to = {.v6 = attributes->address};
   struct sctp_sndinfo info = {.snd_sid = (uint16_t)attributes->sid,
-                              .snd_flags =
-                                  attributes->unordered ? SCTP_UNORDERED : 0,
-                              .snd_ppid = htonl(attributes->ppid)};
-  struct sctp_prinfo pr = {.pr_policy = SCTP_PR_SCTP_TTL,
-                           .pr_value = attributes->ttl};
+                              .snd_flags = (uint16_t)attributes->flags,
+                              .snd_ppid = htonl(attributes->ppid),
+                              .snd_context = attributes->context};
+  struct sctp_prinfo pr = {.pr_policy = (uint16_t)attributes->policy,
+                           .pr_value = attributes->value};
   union {
     struct cmsghdr align;
     char bytes[CMSG_SPACE(sizeof info) + CMSG_SPACE(sizeof pr)];
@@ -841,9 +850,14 @@ static ssize_t sd_sys_send_with(int fd, const struct iovec *message,
                           .msg_iovlen = 1,
                           .msg_control = &control};
   ssize_t n;
+  if (to.sa.sa_family != AF_UNSPEC) {
+    info.snd_flags |= SCTP_ADDR_OVER;
+    header.msg_name = &to;
+    header.msg_namelen = sd_addr_length(&to);
+  }
   if (memcmp(attributes, &defaults, sizeof defaults) != 0)
     sd_add_cmsg(&header, SCTP_SNDINFO, &info, sizeof info);
-  if (attributes->ttl)
+  if (attributes->policy)
     sd_add_cmsg(&header, SCTP_PRINFO, &pr, sizeof pr);
   do {
     n = sendmsg(fd, &header, flags | MSG_NOSIGNAL);
@@ -4145,9 +4159,11 @@ static bool sd_arg_settings(napi_env env, const napi_value *argv,
 }
 
 /* Makes a one-to-one socket and binds it, if there are local addresses. Returns
- * the descriptor, or -errno and in `syscall` what failed. */
+ * the descriptor, or -errno, in `syscall` what failed, and in `option` the
+ * index of the setting that failed. */
 static int sd_stream_socket(int family, const struct sd_settings *settings,
-                            struct sd_addrs *locals, const char **syscall) {
+                            struct sd_addrs *locals, const char **syscall,
+                            uint32_t *option) {
   int fd, error;
   *syscall = "socket";
   fd = sd_sys_socket(family, SOCK_STREAM);
@@ -4156,15 +4172,24 @@ static int sd_stream_socket(int family, const struct sd_settings *settings,
   *syscall = "setsockopt";
   error = sd_set_common_options(fd, family);
   if (error == 0)
-    error = sd_set_options(fd, family, settings->options, settings->count);
+    for (*option = 0; *option < settings->count && error == 0;)
+      error = sd_set_options(fd, family, &settings->options[(*option)++], 1);
   if (error == 0 && locals->count) {
     *syscall = "bind";
-    error = sd_sys_bindx(fd, locals);
+    error = sd_sys_bindx(fd, locals, SCTP_BINDX_ADD_ADDR);
   }
   if (error == 0)
     return fd;
   sd_sys_close(fd);
   return error;
+}
+
+/* Throws the Error of a setting that failed, counted from 1 on. */
+static void sd_throw_setting(napi_env env, int error, uint32_t option) {
+  napi_value object = sd_system_error(env, "setsockopt", error, NULL, 0);
+  sd_throw_value(env, object && sd_define_number(env, object, "option", option)
+                          ? object
+                          : NULL);
 }
 
 /* Throws the Error of a failed call on a socket with these addresses. */
@@ -4180,6 +4205,15 @@ static void sd_throw_addrs(napi_env env, const char *syscall, int error,
   } else {
     sd_throw_system(env, syscall, error, NULL, 0);
   }
+}
+
+/* Throws the Error of sd_stream_socket(). */
+static void sd_throw_socket(napi_env env, const char *syscall, int error,
+                            const struct sd_addrs *locals, uint32_t option) {
+  if (strcmp(syscall, "setsockopt") == 0)
+    sd_throw_setting(env, error, option);
+  else
+    sd_throw_addrs(env, syscall, error, locals);
 }
 
 /* Makes an array of { address, family, port }, with `first` in front if it
@@ -4563,7 +4597,7 @@ static int sd_socket_read_messages(napi_env env, napi_value list, uint32_t next,
       !sd_arg_bytes(env, first, "attributes", &data, &size))
     return -1;
   if (size != total * sizeof *attributes) {
-    sd_throw_range(env, "attributes.length", "4 for each message", "another");
+    sd_throw_range(env, "attributes.length", "13 for each message", "another");
     return -1;
   }
   memcpy(attributes, (char *)data + next * sizeof *attributes,
@@ -4712,7 +4746,7 @@ static napi_value sd_js_socket_write(napi_env env, napi_callback_info info) {
   struct sd_socket *socket = sd_this_socket(env, info, 5, argv);
   struct sd_attributes attributes = {0};
   uint32_t *const numbers[] = {&attributes.sid, &attributes.ppid,
-                               &attributes.unordered, &attributes.ttl};
+                               &attributes.flags, &attributes.value};
   struct iovec message;
   bool given;
   uint32_t i;
@@ -4721,6 +4755,8 @@ static napi_value sd_js_socket_write(napi_env env, napi_callback_info info) {
   given = napi_get_value_uint32(env, argv[1], numbers[0]) == napi_ok;
   for (i = 1; given && i < 4; i++)
     SD_CHECK(env, napi_get_value_uint32(env, argv[1 + i], numbers[i]));
+  if (attributes.value > 0)
+    attributes.policy = SCTP_PR_SCTP_TTL;
   socket->next = 0;
   return sd_socket_send_result(
       socket, sd_socket_send(socket, &message, &attributes, false));
@@ -4826,6 +4862,25 @@ static napi_value sd_js_socket_close(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* bindx(addresses, port, add) adds or removes local addresses of a socket or
+ * listener (RFC 6458 section 9.1). Returns 0 or -errno. */
+static napi_value sd_js_bindx(napi_env env, napi_callback_info info) {
+  napi_value argv[3], self;
+  struct sd_handle *handle = sd_this(env, info, 3, argv, &self);
+  struct sd_addrs addrs;
+  double port;
+  bool add;
+  if (!handle || !sd_arg_integer(env, argv[1], "port", 0, UINT16_MAX, &port) ||
+      !sd_arg_addresses(env, argv[0], "bind", "addresses", (int)port, &addrs))
+    return NULL;
+  SD_CHECK(env, napi_get_value_bool(env, argv[2], &add));
+  if (!sd_check_open(env, handle)) /* asked after the getters of the array */
+    return NULL;
+  return sd_result(
+      env, sd_sys_bindx(handle->fd, &addrs,
+                        add ? SCTP_BINDX_ADD_ADDR : SCTP_BINDX_REM_ADDR));
+}
+
 static napi_value sd_js_socket_remote_addresses(napi_env env,
                                                 napi_callback_info info) {
   struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
@@ -4871,6 +4926,7 @@ static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
   struct sd_socket *socket;
   double port, local_port;
   const char *syscall;
+  uint32_t option = 0;
   int fd, family, error;
   SD_CHECK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
   SD_CHECK(env, napi_get_instance_data(env, (void **)&addon));
@@ -4886,9 +4942,9 @@ static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
                                                                    : AF_INET;
   if (local_port > 0 && locals.count == 0)
     sd_addrs_add_any(&locals, family, (int)local_port);
-  fd = sd_stream_socket(family, &settings, &locals, &syscall);
+  fd = sd_stream_socket(family, &settings, &locals, &syscall, &option);
   if (fd < 0) {
-    sd_throw_addrs(env, syscall, fd, &locals);
+    sd_throw_socket(env, syscall, fd, &locals, option);
     return NULL;
   }
   error = sd_addrs_reach(&locals, &remotes) ? sd_sys_connectx(fd, &remotes)
@@ -4950,6 +5006,7 @@ static napi_status sd_define_socket(napi_env env, struct sd_addon *addon) {
       SD_METHOD("close", sd_js_socket_close),
       SD_METHOD("getOption", sd_js_get_option),
       SD_METHOD("setOption", sd_js_set_option),
+      SD_METHOD("bindx", sd_js_bindx),
       SD_METHOD("localAddresses", sd_js_socket_local_addresses),
       SD_METHOD("remoteAddresses", sd_js_socket_remote_addresses),
       SD_METHOD("ref", sd_js_ref),
@@ -5060,6 +5117,7 @@ static napi_status sd_define_listener(napi_env env, struct sd_addon *addon) {
       SD_METHOD("localAddresses", sd_js_listener_local_addresses),
       SD_METHOD("getOption", sd_js_get_option),
       SD_METHOD("setOption", sd_js_set_option),
+      SD_METHOD("bindx", sd_js_bindx),
       SD_METHOD("ref", sd_js_ref),
       SD_METHOD("unref", sd_js_unref),
   };
@@ -5079,6 +5137,7 @@ static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
   union sd_addr local;
   double port, backlog;
   const char *syscall;
+  uint32_t option = 0;
   int fd, error;
   SD_CHECK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
   SD_CHECK(env, napi_get_instance_data(env, (void **)&addon));
@@ -5088,9 +5147,9 @@ static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
       !sd_arg_integer(env, argv[2], "backlog", 0, INT32_MAX, &backlog) ||
       !sd_arg_settings(env, argv + 3, &settings))
     return NULL;
-  fd = sd_stream_socket(locals.family, &settings, &locals, &syscall);
+  fd = sd_stream_socket(locals.family, &settings, &locals, &syscall, &option);
   if (fd < 0) {
-    sd_throw_addrs(env, syscall, fd, &locals);
+    sd_throw_socket(env, syscall, fd, &locals, option);
     return NULL;
   }
   sd_addrs_next(locals.packed, 0, &local);
@@ -5157,6 +5216,7 @@ struct sd_field {
  * what the kernel hands on in the byte order of the network. */
 static const struct sd_field sd_fields[] = {
     {"int", "value", "i32", 0, sizeof(int)},
+    {"string", "value", "u8[]", 0, 0},
     SD_FIELD(sctp_initmsg, sinit_num_ostreams),
     SD_FIELD(sctp_initmsg, sinit_max_instreams),
     SD_FIELD(sctp_initmsg, sinit_max_attempts),
@@ -5471,6 +5531,8 @@ static const struct sd_option_row sd_option_rows[] = {
     SD_OPTION(IPPROTO_SCTP, SCTP_PLPMTUD_PROBE_INTERVAL, "sctp_probeinterval"),
 #endif
     SD_OPTION(SOL_SOCKET, SO_SNDBUF, "int"),
+    SD_OPTION(SOL_SOCKET, SO_RCVBUF, "int"),
+    SD_OPTION(SOL_SOCKET, SO_BINDTODEVICE, "string"),
     SD_OPTION(IPPROTO_IPV6, IPV6_V6ONLY, "int"),
 };
 

@@ -10,7 +10,7 @@ const {
   missingPort,
   notFound,
 } = require('./errors');
-const { addresses, func, port: validPort, string } = require('./options');
+const { addresses, func, port: validPort, string } = require('./arguments');
 
 /**
  * Time that a connect() waits for its own closing association, and time between

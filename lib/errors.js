@@ -2,7 +2,7 @@
 
 /** Errors as Node has them: for arguments, addresses and states. */
 
-const { inspect } = require('node:util');
+const { getSystemErrorName, inspect } = require('node:util');
 
 function withCode(error, code) {
   error.code = code;
@@ -117,3 +117,38 @@ exports.notFound = (hostname) =>
     syscall: 'getaddrinfo',
     hostname,
   });
+
+/** Returns the error for an option that needs a sysctl of this host. */
+exports.notEnabled = (name, sysctl) =>
+  withCode(
+    new Error(`${name} needs the sysctl ${sysctl}, which is 0`),
+    'ERR_SCTP_NOT_ENABLED',
+  );
+
+/** Returns the error for an extension that both sides must have agreed on. */
+exports.notNegotiated = (extension, needs) =>
+  withCode(
+    new Error(`${extension} was not negotiated with the peer: ${needs}`),
+    'ERR_SCTP_NOT_NEGOTIATED',
+  );
+
+/** Returns the error for a request of streams that the peer did not grant. */
+exports.requestFailed = (name, how) =>
+  withCode(
+    new Error(`The peer has ${how} the ${name} of streams`),
+    'ERR_SCTP_REQUEST_FAILED',
+  );
+
+/** Returns the error for what Linux cannot do at all. */
+exports.unavailable = (what, reason) =>
+  withCode(
+    new Error(`${what} is not available: ${reason}`),
+    'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
+  );
+
+/** Returns the error of a system call that failed with -errno. */
+exports.systemError = (syscall, errno, detail) => {
+  const code = getSystemErrorName(errno);
+  const error = new Error(`${syscall} ${code} ${detail}`);
+  return Object.assign(error, { errno, code, syscall });
+};

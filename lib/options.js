@@ -1,10 +1,26 @@
 'use strict';
 
-/** Reads and checks the options and arguments of connect() and listen(). */
+/** Options of connect(), createServer() and listen(). */
 
-const { isIP } = require('node:net');
+const fs = require('node:fs');
 const { getDefaultHighWaterMark } = require('node:stream');
-const { badPort, invalidType, invalidValue, outOfRange } = require('./errors');
+const {
+  UINT16,
+  UINT32,
+  boolean,
+  bytes,
+  group,
+  integer,
+  oneOf,
+  string,
+} = require('./arguments');
+const {
+  invalidType,
+  invalidValue,
+  notEnabled,
+  outOfRange,
+} = require('./errors');
+const { failure } = require('./sockopt');
 const {
   newSocket,
   notifications,
@@ -13,8 +29,7 @@ const {
   subscription,
 } = require('./struct');
 
-const UINT16 = 0xffff;
-const UINT32 = 0xffffffff;
+const INT32_MAX = 0x7fffffff;
 const MESSAGE_MAX = 64 * 1024 * 1024;
 
 /**
@@ -23,103 +38,16 @@ const MESSAGE_MAX = 64 * 1024 * 1024;
  */
 const IN_STREAMS = 1024;
 
-/** Returns an integer from min to max, or undefined if there is none. */
-function integer(value, name, min, max) {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'number') {
-    throw invalidType(name, 'of type number', value);
-  }
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw outOfRange(name, `an integer >= ${min} && <= ${max}`, value);
-  }
-  return value;
-}
-
-/** Returns a port, which may be given as a string, as in node:net. */
-function port(value, name) {
-  const number = typeof value === 'string' && value.trim() ? +value : value;
-  if (typeof number !== 'number' && typeof number !== 'string') {
-    throw invalidType(name, 'of type number or string', value);
-  }
-  if (!Number.isInteger(number) || number < 0 || number > UINT16) {
-    throw badPort(name, value);
-  }
-  return number;
-}
-
-function boolean(value, name) {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'boolean') {
-    throw invalidType(name, 'of type boolean', value);
-  }
-  return value;
-}
-
-/** Returns a group of options, an empty one if there is none. */
-function group(value, name) {
-  if (value === undefined || value === null) return {};
-  if (typeof value !== 'object') {
-    throw invalidType(name, 'of type object', value);
-  }
-  return value;
-}
-
-function string(value, name) {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'string') {
-    throw invalidType(name, 'of type string', value);
-  }
-  return value;
-}
-
-function func(value, name) {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'function') {
-    throw invalidType(name, 'of type function', value);
-  }
-  return value;
-}
-
-/** Returns an IP address, which may name an interface. */
-function address(value, name) {
-  if (typeof value !== 'string') {
-    throw invalidType(name, 'of type string', value);
-  }
-  if (!isIP(value)) throw invalidValue(name, 'must be an IP address', value);
-  return value;
-}
-
-/** Returns the addresses of `options[list]`, or the one of `options[single]`. */
-function addresses(options, single, list) {
-  const many = options[list];
-  const one = options[single];
-  if (many === undefined || many === null) {
-    return one === undefined || one === null
-      ? []
-      : [address(one, `options.${single}`)];
-  }
-  if (one !== undefined && one !== null) {
-    throw invalidValue(
-      `options.${single}`,
-      `must not be given with options.${list}`,
-      one,
-    );
-  }
-  if (!Array.isArray(many)) {
-    throw invalidType(`options.${list}`, 'an array', many);
-  }
-  if (many.length === 0) {
-    throw invalidValue(`options.${list}`, 'must not be empty', many);
-  }
-  // Array.from() stops at the first hole of a sparse array.
-  return Array.from(many, (value, i) =>
-    address(value, `options.${list}[${i}]`),
-  );
-}
-
 /** Flags of SCTP_PEER_ADDR_PARAMS, RFC 6458 section 8.1.12. */
 const SPP_HB_ENABLE = 1;
 const SPP_HB_DISABLE = 2;
+const SPP_DSCP = 0x200;
+
+/** All requests of SCTP_ENABLE_STREAM_RESET, RFC 6525 section 6.3.1. */
+const ALL_REQUESTS = 7;
+
+/** Schedulers of SCTP_STREAM_SCHEDULER, by their number. */
+const SCHEDULERS = ['fcfs', 'priority', 'round-robin', 'fair', 'weighted'];
 
 /** Returns the fields that turn heartbeats on or off. 0 ms keeps the interval. */
 const heartbeat = (on, interval) => ({
@@ -127,52 +55,158 @@ const heartbeat = (on, interval) => ({
   spp_hbinterval: interval,
 });
 
+/** Returns the fields that set the DSCP, which is in the upper 6 bits. */
+const dscp = (value) => ({ spp_flags: SPP_DSCP, spp_dscp: value << 2 });
+
+const number = (min, max) => (value, name) => integer(value, name, min, max);
+
+/** Returns a function that makes one field of an option of a value. */
+const field = (option, name) => (value) => ({
+  [option]: { [name]: Number(value) },
+});
+
+/** Encapsulation does nothing, without any error, unless the sysctl is set. */
+function encapsulation(sue_port) {
+  const file = '/proc/sys/net/sctp/udp_port';
+  if (fs.existsSync(file) && Number(fs.readFileSync(file, 'latin1')) === 0) {
+    throw notEnabled('options.udpEncapsulation', 'net.sctp.udp_port');
+  }
+  return { SCTP_REMOTE_UDP_ENCAPS_PORT: { sue_port } };
+}
+
+/** Checks the option `auth`. */
+function auth(value, name) {
+  if (value === undefined || value === null) return undefined;
+  const { keys, active, chunks, hmacs } = group(value, name);
+  const list = (items, what) =>
+    Array.from(items ?? [], (item, i) =>
+      number(0, UINT16)(item, `${name}.${what}[${i}]`),
+    );
+  return {
+    keys: Object.entries(group(keys, `${name}.keys`)).map(([id, key]) => [
+      number(0, UINT16)(Number(id), `${name}.keys`),
+      bytes(key, `${name}.keys[${id}]`),
+    ]),
+    active: number(0, UINT16)(active, `${name}.active`),
+    chunks: list(chunks, 'chunks'),
+    hmacs: list(hmacs, 'hmacs'),
+  };
+}
+
+/** Returns the fields of SCTP_AUTH_KEY. */
+const authKey = (id, key) => ({
+  sca_keynumber: id,
+  sca_keylength: key.length,
+  sca_key: key,
+});
+
+function authOptions({ keys, active, chunks, hmacs }) {
+  const options = { SCTP_AUTH_SUPPORTED: { assoc_value: 1 } };
+  if (hmacs.length) {
+    options.SCTP_HMAC_IDENT = {
+      shmac_number_of_idents: hmacs.length,
+      shmac_idents: hmacs,
+    };
+  }
+  options.SCTP_AUTH_CHUNK = chunks.map((type) => ({ sauth_chunk: type }));
+  options.SCTP_AUTH_KEY = keys.map(([id, key]) => authKey(id, key));
+  if (active !== undefined) {
+    options.SCTP_AUTH_ACTIVE_KEY = { scact_keynumber: active };
+  }
+  return options;
+}
+
 /**
- * Names that users write, and the field of the kernel's option behind each. The
- * kernel keeps its own value if there is none. A number is from `min` (1) to
- * `max`.
+ * Names that users write, their check, the kernel's options that they become, and
+ * the default. Without a default the kernel keeps its own value.
  */
 const KERNEL_OPTIONS = [
-  ['noDelay', { check: boolean, initial: true }, 'SCTP_NODELAY', 'value'],
-  ['ipv6Only', { check: boolean, initial: false }, 'IPV6_V6ONLY', 'value'],
+  ['noDelay', boolean, field('SCTP_NODELAY', 'value'), true],
+  ['ipv6Only', boolean, field('IPV6_V6ONLY', 'value'), false],
   [
     'MIS',
-    { max: UINT16, initial: IN_STREAMS },
-    'SCTP_INITMSG',
-    'sinit_max_instreams',
+    number(1, UINT16),
+    field('SCTP_INITMSG', 'sinit_max_instreams'),
+    IN_STREAMS,
   ],
-  ['OS', { max: UINT16 }, 'SCTP_INITMSG', 'sinit_num_ostreams'],
-  ['init.attempts', { max: UINT16 }, 'SCTP_INITMSG', 'sinit_max_attempts'],
+  ['OS', number(1, UINT16), field('SCTP_INITMSG', 'sinit_num_ostreams')],
+  [
+    'init.attempts',
+    number(1, UINT16),
+    field('SCTP_INITMSG', 'sinit_max_attempts'),
+  ],
   [
     'init.maxTimeout',
-    { max: UINT16, initial: 5000 },
-    'SCTP_INITMSG',
-    'sinit_max_init_timeo',
+    number(1, UINT16),
+    field('SCTP_INITMSG', 'sinit_max_init_timeo'),
+    5000,
   ],
-  ['sack.delay', { min: 0, max: 500 }, 'SCTP_DELAYED_SACK', 'sack_delay'],
-  ['sack.freq', { min: 0, max: UINT32 }, 'SCTP_DELAYED_SACK', 'sack_freq'],
-  ['rto.initial', { max: UINT32 }, 'SCTP_RTOINFO', 'srto_initial'],
-  ['rto.min', { max: UINT32 }, 'SCTP_RTOINFO', 'srto_min'],
-  ['rto.max', { max: UINT32 }, 'SCTP_RTOINFO', 'srto_max'],
-  ['assocMaxRetrans', { max: UINT16 }, 'SCTP_ASSOCINFO', 'sasoc_asocmaxrxt'],
+  ['sack.delay', number(0, 500), field('SCTP_DELAYED_SACK', 'sack_delay')],
+  ['sack.freq', number(0, UINT32), field('SCTP_DELAYED_SACK', 'sack_freq')],
+  ['rto.initial', number(1, UINT32), field('SCTP_RTOINFO', 'srto_initial')],
+  ['rto.min', number(1, UINT32), field('SCTP_RTOINFO', 'srto_min')],
+  ['rto.max', number(1, UINT32), field('SCTP_RTOINFO', 'srto_max')],
+  [
+    'assocMaxRetrans',
+    number(1, UINT16),
+    field('SCTP_ASSOCINFO', 'sasoc_asocmaxrxt'),
+  ],
+  [
+    'cookieLife',
+    number(1, UINT32),
+    field('SCTP_ASSOCINFO', 'sasoc_cookie_life'),
+  ],
   [
     'pathMaxRetrans',
-    { max: UINT16 },
-    'SCTP_PEER_ADDR_PARAMS',
-    'spp_pathmaxrxt',
+    number(1, UINT16),
+    field('SCTP_PEER_ADDR_PARAMS', 'spp_pathmaxrxt'),
   ],
   [
     'heartbeat.interval',
-    { min: 0, max: UINT32 },
-    'SCTP_PEER_ADDR_PARAMS',
-    (interval) => heartbeat(interval > 0, interval),
+    number(0, UINT32),
+    (interval) => ({
+      SCTP_PEER_ADDR_PARAMS: heartbeat(interval > 0, interval),
+    }),
   ],
-].map(([name, { check, min = 1, max, initial }, option, field]) => ({
+  ['dscp', number(0, 63), (value) => ({ SCTP_PEER_ADDR_PARAMS: dscp(value) })],
+  ['sendBufferSize', number(1, INT32_MAX), field('SO_SNDBUF', 'value')],
+  ['recvBufferSize', number(1, INT32_MAX), field('SO_RCVBUF', 'value')],
+  [
+    'bindToDevice',
+    string,
+    (name) => ({ SO_BINDTODEVICE: { value: Buffer.from(name) } }),
+  ],
+  ['maxSegment', number(1, UINT16), field('SCTP_MAXSEG', 'assoc_value')],
+  ['maxBurst', number(0, UINT32), field('SCTP_MAX_BURST', 'assoc_value')],
+  [
+    'adaptation',
+    number(0, UINT32),
+    field('SCTP_ADAPTATION_LAYER', 'ssb_adaptation_ind'),
+  ],
+  ['ecn', boolean, field('SCTP_ECN_SUPPORTED', 'assoc_value')],
+  [
+    'streamReset',
+    boolean,
+    (on) => ({
+      SCTP_RECONFIG_SUPPORTED: { assoc_value: Number(on) },
+      SCTP_ENABLE_STREAM_RESET: { assoc_value: on ? ALL_REQUESTS : 0 },
+    }),
+  ],
+  [
+    'scheduler',
+    (value, name) => oneOf(value, name, SCHEDULERS),
+    (name) => ({
+      SCTP_STREAM_SCHEDULER: { assoc_value: SCHEDULERS.indexOf(name) },
+    }),
+  ],
+  ['udpEncapsulation', number(1, UINT16), encapsulation],
+  ['auth', auth, authOptions],
+  ['reusePort', boolean, field('SCTP_REUSE_PORT', 'value')],
+].map(([name, check, toKernel, initial]) => ({
   name,
-  check: check ?? ((value, argument) => integer(value, argument, min, max)),
+  check,
+  toKernel,
   initial,
-  option,
-  fields: typeof field === 'function' ? field : (value) => ({ [field]: value }),
 }));
 
 /** Every other option that connect(), createServer() and listen() know. */
@@ -213,17 +247,28 @@ function checkTimeouts({ srto_min, srto_max } = {}) {
   }
 }
 
+/** Adds fields of an option to those that it has already. Flags are joined. */
+function merge(before, fields) {
+  if (Array.isArray(fields)) return fields;
+  const merged = { ...before, ...fields };
+  if (before?.spp_flags && fields.spp_flags) {
+    merged.spp_flags = before.spp_flags | fields.spp_flags;
+  }
+  return merged;
+}
+
 /** Returns the kernel's options that users have asked for: fields by name. */
 function kernelOptions(given) {
   const options = {};
-  for (const { name, check, initial, option, fields } of KERNEL_OPTIONS) {
+  for (const { name, check, initial, toKernel } of KERNEL_OPTIONS) {
     const [first, second] = name.split('.');
     const value = second
       ? group(given[first], `options.${first}`)[second]
       : given[first];
     const checked = check(value, `options.${name}`) ?? initial;
-    if (checked !== undefined) {
-      options[option] = { ...options[option], ...fields(Number(checked)) };
+    if (checked === undefined) continue;
+    for (const [option, fields] of Object.entries(toKernel(checked))) {
+      options[option] = merge(options[option], fields);
     }
   }
   checkTimeouts(options.SCTP_RTOINFO);
@@ -235,11 +280,24 @@ const subscriptions = notifications
   .filter(({ subscribed }) => subscribed === 'always')
   .map((row) => subscription(row, true));
 
-/** Returns the options of the kernel as the addon takes them. */
-const optionRows = (kernel) => [
-  ...Object.entries(kernel).map(([name, values]) => optionRow(name, values)),
-  ...subscriptions,
-];
+/**
+ * Calls the addon with the kernel's options as it takes them. An error names the
+ * option that the kernel has refused.
+ */
+function withOptions(kernel, call) {
+  const list = Object.entries(kernel).flatMap(([name, values]) =>
+    [values].flat().map((fields) => [name, fields]),
+  );
+  try {
+    return call([
+      ...list.map(([name, fields]) => optionRow(name, fields)),
+      ...subscriptions,
+    ]);
+  } catch (error) {
+    const [name] = list[error.option - 1] ?? [];
+    throw name ? failure('setsockopt', error.errno, name) : error;
+  }
+}
 
 /**
  * Returns the settings of a socket. The addon applies those in `kernel` before it
@@ -297,17 +355,11 @@ function normalize(args, name) {
 }
 
 module.exports = {
-  UINT16,
-  UINT32,
-  addresses,
-  boolean,
-  func,
+  authKey,
+  dscp,
   heartbeat,
-  integer,
   normalize,
-  optionRows,
-  port,
   read,
   settings,
-  string,
+  withOptions,
 };

@@ -11,14 +11,14 @@ const {
   boolean,
   func,
   integer,
-  normalize,
-  optionRows,
   port: validPort,
-  read,
-  settings,
   string,
-} = require('./options');
+} = require('./arguments');
+const { normalize, read, settings, withOptions } = require('./options');
+const { changeAddress } = require('./paths');
 const { Socket } = require('./socket');
+const { getOption, setOption } = require('./sockopt');
+const { authenticates } = require('./status');
 
 const BACKLOG = 511;
 
@@ -87,9 +87,10 @@ class Server extends EventEmitter {
     const { port, backlog } = this.#starting;
     try {
       const { kernel, maxMessageSize, batchMax } = this.#settings;
-      const rows = optionRows(kernel);
-      this.#handle = binding.listen(
-        ...[locals, port, backlog, rows, maxMessageSize, batchMax],
+      this.#handle = withOptions(kernel, (rows) =>
+        binding.listen(
+          ...[locals, port, backlog, rows, maxMessageSize, batchMax],
+        ),
       );
     } catch (error) {
       const starting = this.#starting;
@@ -127,7 +128,10 @@ class Server extends EventEmitter {
   }
 
   #onConnection(handle) {
-    if (this.#connections >= (this.#maxConnections ?? Infinity)) {
+    if (
+      this.#connections >= (this.#maxConnections ?? Infinity) ||
+      !authenticates(handle, this.#settings.kernel)
+    ) {
       this.#drop(handle);
     } else {
       this.#accept(handle);
@@ -217,6 +221,39 @@ class Server extends EventEmitter {
 
   getLocalAddresses() {
     return this.#handle ? this.#handle.localAddresses() : [];
+  }
+
+  #open() {
+    if (!this.#handle) throw notRunning();
+    return this.#handle;
+  }
+
+  getOption(name, fields) {
+    return getOption(this.#open(), name, fields, {
+      local: this.address()?.port,
+    });
+  }
+
+  /** Sets an option of the associations to come. */
+  setOption(name, fields) {
+    setOption(this.#open(), name, fields, { local: this.address()?.port });
+    return this;
+  }
+
+  addLocalAddress(address) {
+    this.#changeAddress(address, true);
+    return this;
+  }
+
+  removeLocalAddress(address) {
+    this.#changeAddress(address, false);
+    return this;
+  }
+
+  #changeAddress(address, add) {
+    const known = { local: this.address()?.port };
+    const how = { add, associated: false };
+    changeAddress(this.#open(), known, address, how);
   }
 
   getConnections(callback) {

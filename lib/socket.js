@@ -3,6 +3,7 @@
 const { Buffer } = require('node:buffer'); // the global one is a getter
 const { addAbortSignal, Duplex } = require('node:stream');
 const { StringDecoder } = require('node:string_decoder');
+const { UINT16, bytes, func, group, integer } = require('./arguments');
 const binding = require('./binding');
 const { Connector, target } = require('./connector');
 const constants = require('./constants');
@@ -12,9 +13,12 @@ const {
   destroyed,
   invalidType,
   noStream,
+  notNegotiated,
   outOfRange,
+  unavailable,
 } = require('./errors');
 const {
+  EXTRA,
   attributes: validAttributes,
   checkAttributes,
   checkEncoding,
@@ -24,14 +28,23 @@ const {
 } = require('./message');
 const { decode, pathChange } = require('./notification');
 const {
-  func,
+  authKey,
   heartbeat,
-  integer,
   normalize,
-  optionRows,
   settings,
+  withOptions,
 } = require('./options');
-const { pathInfo, status } = require('./status');
+const {
+  changeAddress,
+  inUseFirst,
+  requestHeartbeat,
+  setPath,
+  setPeerPrimary,
+  setPrimary,
+} = require('./paths');
+const { getOption, setOption } = require('./sockopt');
+const { authenticates, pathInfo, stats, status } = require('./status');
+const { INCOMING, OUTGOING, StreamRequests } = require('./streams');
 const {
   newSocket,
   notifications,
@@ -39,6 +52,7 @@ const {
   subscription,
   writeOption,
 } = require('./struct');
+const { Undelivered } = require('./undelivered');
 const { Unread } = require('./unread');
 
 /** Longest timeout of a timer of Node, ms. */
@@ -74,6 +88,8 @@ class Socket extends Duplex {
   #whenConnected = null; // the write or end that waits for 'connect'
 
   #reading = false; // the addon delivers messages
+  #requests = new StreamRequests();
+  #undelivered = new Undelivered();
   #unread = new Unread(); // messages that wait for the reader
   #encoding = null; // of messages that are read as strings
   #plain = true; // the present message of write() has no attributes
@@ -146,14 +162,14 @@ class Socket extends Duplex {
 
   #attempt({ port, locals, localPort }, remotes) {
     const { kernel, maxMessageSize, batchMax } = this.#settings;
-    const rows = optionRows(kernel);
     this.#reading = true;
-    this.#attach(
+    const handle = withOptions(kernel, (rows) =>
       binding.connect(
         ...[remotes, port, locals, localPort],
         ...[rows, maxMessageSize, batchMax],
       ),
     );
+    this.#attach(handle);
   }
 
   #attach(handle) {
@@ -188,6 +204,10 @@ class Socket extends Duplex {
 
   #onConnect() {
     this.connecting = false;
+    if (!authenticates(this.#handle, this.#settings.kernel)) {
+      this.destroy(notNegotiated('AUTH', 'the options demand it'));
+      return;
+    }
     this.#active();
     try {
       this.emit('connect');
@@ -335,7 +355,8 @@ class Socket extends Duplex {
       !this.#handle ||
       this.connecting ||
       this.writableLength > 0 ||
-      this.writableCorked > 0
+      this.writableCorked > 0 ||
+      message[EXTRA]
     ) {
       return false;
     }
@@ -358,7 +379,10 @@ class Socket extends Duplex {
 
   send(data, attributes, callback) {
     const short = typeof attributes === 'function';
-    const given = validAttributes(short ? undefined : attributes);
+    const given = validAttributes(
+      short ? undefined : attributes,
+      this.remotePort,
+    );
     const cb = short ? attributes : callback;
     const bytes = toBuffer(data);
     if (!Buffer.isBuffer(bytes)) return this.write(bytes, undefined, cb);
@@ -507,6 +531,7 @@ class Socket extends Duplex {
     this.connecting = false;
     clearTimeout(this.#timer);
     this.#connector?.stop();
+    this.#requests.fail(failure);
     // After the peer's end the kernel still delivers what was sent from here.
     this.#closeHandle(!this.writableFinished && !this.#over);
     callback(error);
@@ -532,6 +557,16 @@ class Socket extends Duplex {
     if (this.writable) this.end();
     if (this.writableFinished) this.destroy();
     else this.once('finish', this.destroy);
+  }
+
+  abort(reason) {
+    if (reason !== undefined) {
+      throw unavailable(
+        'abort(reason)',
+        'Linux sends a reason only from one-to-many sockets, as open() has them',
+      );
+    }
+    return this.resetAndDestroy();
   }
 
   resetAndDestroy() {
@@ -562,6 +597,101 @@ class Socket extends Duplex {
   #setHeartbeat() {
     writeOption(this.#handle, 'SCTP_PEER_ADDR_PARAMS', this.#keepAlive);
   }
+
+  /** Returns the open handle. Throws if there is none. */
+  #open() {
+    if (!this.#handle) throw closed();
+    return this.#handle;
+  }
+
+  /** Returns what is filled in in options: ports and the association. */
+  #known() {
+    return {
+      local: this.localPort,
+      remote: this.remotePort,
+      association: this.status()?.associationId,
+    };
+  }
+
+  getOption(name, fields) {
+    return getOption(this.#open(), name, fields, this.#known());
+  }
+
+  setOption(name, fields) {
+    setOption(this.#open(), name, fields, this.#known());
+    this.#maxSendSize = 0; // which may have changed
+    return this;
+  }
+
+  // ----------------------------------------------------------------- paths
+
+  setPrimary(address) {
+    setPrimary(this.#open(), this.#known(), address);
+    return this;
+  }
+
+  setPeerPrimary(localAddress) {
+    setPeerPrimary(this.#open(), this.#known(), localAddress);
+    return this;
+  }
+
+  setPath(address, path) {
+    setPath(this.#open(), this.#known(), address, path);
+    return this;
+  }
+
+  heartbeat(address) {
+    requestHeartbeat(this.#open(), this.#known(), address);
+    return this;
+  }
+
+  addLocalAddress(address) {
+    const how = { add: true, associated: true };
+    changeAddress(this.#open(), this.#known(), address, how);
+    return this;
+  }
+
+  removeLocalAddress(address) {
+    const how = { add: false, associated: true };
+    changeAddress(this.#open(), this.#known(), address, how);
+    return this;
+  }
+
+  // --------------------------------------------------------------- streams
+
+  async resetStreams(streams) {
+    await this.#requests.reset(this.#open(), group(streams, 'streams'));
+  }
+
+  async addStreams(streams) {
+    await this.#requests.add(this.#open(), group(streams, 'streams'));
+  }
+
+  setStreamPriority(sid, value) {
+    return this.setOption('SCTP_STREAM_SCHEDULER_VALUE', {
+      stream_id: integer(sid, 'sid', 0, UINT16),
+      stream_value: integer(value, 'value', 0, UINT16),
+    });
+  }
+
+  // ------------------------------------------------------------------ keys
+
+  setAuthKey(id, key) {
+    const number = integer(id, 'id', 0, UINT16);
+    return this.setOption('SCTP_AUTH_KEY', authKey(number, bytes(key, 'key')));
+  }
+
+  activateAuthKey(id) {
+    const scact_keynumber = integer(id, 'id', 0, UINT16);
+    return this.setOption('SCTP_AUTH_ACTIVE_KEY', { scact_keynumber });
+  }
+
+  deleteAuthKey(id) {
+    const scact_keynumber = integer(id, 'id', 0, UINT16);
+    return this.setOption('SCTP_AUTH_DELETE_KEY', { scact_keynumber });
+  }
+
+  // --------------------------------------------------------------- options
 
   setTimeout(timeout, callback) {
     if (this.destroyed) return this;
@@ -630,7 +760,8 @@ class Socket extends Duplex {
 
   #remotes() {
     if (this.connecting) return [];
-    return this.#handle ? this.#handle.remoteAddresses() : this.#names.remotes;
+    if (!this.#handle) return this.#names.remotes;
+    return inUseFirst(this.#handle, this.#handle.remoteAddresses());
   }
 
   get localAddress() {
@@ -671,6 +802,10 @@ class Socket extends Duplex {
 
   status() {
     return this.#handle ? status(this.#handle) : undefined;
+  }
+
+  stats() {
+    return this.#handle ? stats(this.#handle) : undefined;
   }
 
   get peerInfoByAddress() {
@@ -735,12 +870,42 @@ class Socket extends Duplex {
         state: pathChange(parsed.spc_state),
       });
       this.emit('peer-info-update');
+    } else if (type === 'SCTP_SEND_FAILED_EVENT') {
+      const message = this.#undelivered.add(parsed);
+      if (message) this.emit('undelivered', message);
+    } else if (type === 'SCTP_STREAM_RESET_EVENT') {
+      this.#onStreamReset(parsed);
+    } else if (type === 'SCTP_STREAM_CHANGE_EVENT') {
+      this.#onStreamChange(parsed);
     } else if (
       type === 'SCTP_ASSOC_CHANGE' &&
       parsed.sac_state === constants.SCTP_COMM_UP
     ) {
       this.emit('peer-info-update');
     }
+  }
+
+  #onStreamReset({ strreset_flags: flags, strreset_stream_list: sids }) {
+    const directions = flags & (INCOMING | OUTGOING);
+    this.#requests.answer('reset', directions, flags);
+    if (flags !== directions) return; // denied, or failed
+    this.emit('stream-reset', {
+      incoming: (flags & INCOMING) !== 0,
+      outgoing: (flags & OUTGOING) !== 0,
+      sids,
+    });
+  }
+
+  #onStreamChange(parsed) {
+    const {
+      strchange_flags: flags,
+      strchange_instrms: incoming,
+      strchange_outstrms: outgoing,
+    } = parsed;
+    const directions = (incoming ? INCOMING : 0) | (outgoing ? OUTGOING : 0);
+    this.#outStreams = undefined; // there are more now
+    this.#requests.answer('change', directions || INCOMING | OUTGOING, flags);
+    if (flags === 0) this.emit('stream-change', { incoming, outgoing });
   }
 }
 

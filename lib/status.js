@@ -40,4 +40,21 @@ function pathInfo(handle, spinfo_address) {
   return info && path(info);
 }
 
-module.exports = { pathInfo, status };
+/** Returns what socket.stats() does: SCTP_GET_ASSOC_STATS without its prefix. */
+function stats(handle) {
+  const values = readOption(handle, 'SCTP_GET_ASSOC_STATS');
+  if (!values) return undefined;
+  const { sas_assoc_id, sas_obs_rto_ipaddr, ...counts } = values;
+  const named = { obsRtoIpaddr: sas_obs_rto_ipaddr.address };
+  for (const [name, count] of Object.entries(counts)) {
+    named[name.slice('sas_'.length)] = count;
+  }
+  return named;
+}
+
+/** Returns whether the peer authenticates chunks, if the options demand it. */
+const authenticates = (handle, { SCTP_AUTH_CHUNK: demanded }) =>
+  !demanded?.length ||
+  readOption(handle, 'SCTP_AUTH_SUPPORTED')?.assoc_value !== 0;
+
+module.exports = { authenticates, pathInfo, stats, status };

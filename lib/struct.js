@@ -28,6 +28,17 @@ const NUMBERS = {
   be32: { kind: 'Uint32', width: 4, little: false },
 };
 
+/** The least and the greatest value of each type of number. */
+const LIMITS = Object.fromEntries(
+  Object.entries(NUMBERS).map(([type, { width }]) => {
+    const range = 2 ** (8 * width);
+    return [
+      type,
+      type === 'i32' ? [-range / 2, range / 2 - 1] : [0, range - 1],
+    ];
+  }),
+);
+
 /** Bytes of a struct sockaddr_storage. */
 const ADDRESS = 128;
 
@@ -137,15 +148,21 @@ function optionRow(name, values, extra) {
 
 /**
  * Reads an option by its name. `values` are the fields that say what it is about.
- * Returns undefined if the kernel has no answer.
+ * Returns its fields as `values`, or a negative errno as `error`.
  */
-function readOption(handle, name, values = {}) {
+function request(handle, name, values) {
   const { of } = options.get(name);
   const extra = elementType(structs.get(of).at(-1).type) ? LIST : 0;
   const [level, number, bytes] = optionRow(name, values, extra);
   const length = handle.getOption(level, number, bytes);
-  return length < 0 ? undefined : decode(of, bytes.subarray(0, length));
+  return length < 0
+    ? { error: length }
+    : { values: decode(of, bytes.subarray(0, length)) };
 }
+
+/** Returns the fields of an option, or undefined if the kernel has no answer. */
+const readOption = (handle, name, values = {}) =>
+  request(handle, name, values).values;
 
 /** Sets an option by its name. Returns 0 or a negative errno. */
 const writeOption = (handle, name, values) =>
@@ -167,11 +184,16 @@ function decodeNotification(raw) {
 const newSocket = { getOption: binding.getNewOption };
 
 module.exports = {
+  LIMITS,
   decodeNotification,
+  elementType,
+  fieldsOf: (of) => structs.get(of),
   newSocket,
   notifications: tables.notifications,
+  option: (name) => options.get(name),
   optionRow,
   readOption,
+  request,
   subscription,
   writeOption,
 };

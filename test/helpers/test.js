@@ -26,8 +26,8 @@ function test(name, body) {
       handles.push(handle);
       return handle;
     };
-    t.spawn = (program, args, stdin = 'ignore') => {
-      const child = spawn(program, args, { stdio: [stdin, 'pipe', 'inherit'] });
+    t.spawn = (program, args, stdin = 'ignore', stderr = 'inherit') => {
+      const child = spawn(program, args, { stdio: [stdin, 'pipe', stderr] });
       handles.push({ close: () => child.kill('SIGKILL') });
       return child;
     };

@@ -190,7 +190,7 @@ test('attributes that are a getter may detach the messages', async (t) => {
   const list = Object.defineProperty([0, message], 0, {
     get() {
       structuredClone(message.buffer, { transfer: [message.buffer] });
-      return new Uint32Array(4);
+      return new Uint32Array(13);
     },
   });
   try {

@@ -14,7 +14,7 @@ const {
   test: plainTest,
   until,
 } = require('../helpers');
-const { dataChunks } = require('./interop/pcap');
+const { dataChunks } = require('../helpers/pcap');
 
 // Nobody else takes a port there, and tcpdump sees nothing else.
 enterOwnNetwork(__filename);

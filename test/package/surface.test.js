@@ -94,6 +94,14 @@ for (const { name, of } of tables.notifications) {
   });
 }
 
+test('the options of the kernel are those of index.d.ts, field by field', () => {
+  const { members } = declaration('KernelOptions');
+  assert.deepEqual(
+    tables.options.map(({ name, of }) => [name, tableFields(of)]).sort(),
+    members.map(({ name, type }) => [name.text, typedFields(type)]).sort(),
+  );
+});
+
 test('the constants are those of index.d.ts', () => {
   assert.deepEqual(
     Object.keys(constants).sort(),

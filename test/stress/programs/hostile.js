@@ -312,7 +312,7 @@ const usual = {
   },
   rawSocket: {
     write: () => [buffer(), 1, 2, 1, 100],
-    send: () => [[new Uint32Array(8), buffer(), buffer()]],
+    send: () => [[new Uint32Array(26), buffer(), buffer()]],
     start: () => [callback(), callback()],
     setReading: () => [true],
     close: () => [true],
