@@ -773,8 +773,10 @@ export interface Socket extends Duplex {
   /** Aborts the association, also after `end()`. */
   resetAndDestroy(): this;
   /**
-   * The same. @throws ERR_FEATURE_UNAVAILABLE_ON_PLATFORM  With a reason: Linux
-   *   sends none from one-to-one sockets.
+   * Aborts as {@link Socket.resetAndDestroy} does.
+   *
+   * @throws ERR_FEATURE_UNAVAILABLE_ON_PLATFORM  With a reason: Linux sends none
+   *   from one-to-one sockets.
    */
   abort(reason?: string): this;
   setNoDelay(noDelay?: boolean): this;
@@ -1328,8 +1330,8 @@ export interface KernelOptions {
     spt_pathpfthld: number;
   };
   /**
-   * The same, with the threshold for a change of the primary path (section
-   * 7.2). Linux 5.5.
+   * Failure thresholds of a path, and that for a change of the primary path
+   * (RFC 7829 section 7.2). Linux 5.5.
    */
   SCTP_PEER_ADDR_THLDS_V2: {
     spt_assoc_id: number;
@@ -1505,7 +1507,7 @@ export interface KernelOptions {
   SO_SNDBUF: {
     value: number;
   };
-  /** Receive buffer, bytes; the same. */
+  /** Receive buffer, bytes; Linux grants twice what is asked for. */
   SO_RCVBUF: {
     value: number;
   };

@@ -118,10 +118,13 @@ function setPath(handle, known, address, path) {
  * primary path also while it is down.
  */
 function inUseFirst(handle, addresses) {
-  const isUsed = ({ address, port }) =>
-    pathInfo(handle, { address, port })?.state === constants.SCTP_ACTIVE;
-  if (addresses.length < 2 || isUsed(addresses[0])) return addresses;
-  const used = addresses.find(isUsed) ?? addresses[0];
+  if (addresses.length < 2) return addresses;
+  const state = ({ address, port }) =>
+    pathInfo(handle, { address, port })?.state;
+  const { SCTP_ACTIVE, SCTP_INACTIVE, SCTP_PF } = constants;
+  const down = [SCTP_INACTIVE, SCTP_PF].includes(state(addresses[0]));
+  const used = down && addresses.find((other) => state(other) === SCTP_ACTIVE);
+  if (!used) return addresses;
   return [used, ...addresses.filter((other) => other !== used)];
 }
 

@@ -29,7 +29,7 @@ const RESERVED = [
 /** Options of RFC 6458 that Linux does not have. */
 const LACKING = ['SCTP_EXPLICIT_EOR', 'SCTP_USE_EXT_RCVINFO'];
 
-/** What an option needs beside the call, by its name. */
+/** Needs of an option beside the call, by its name. */
 const NEEDS = {
   SCTP_SET_PEER_PRIMARY_ADDR: 'ASCONF, with the peer',
   SCTP_AUTH_CHUNK: 'the option auth',

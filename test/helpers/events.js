@@ -1,6 +1,6 @@
 'use strict';
 
-/** What tests wait for. */
+/** Events and states that tests wait for. */
 
 const assert = require('node:assert/strict');
 const { setTimeout: wait } = require('node:timers/promises');

@@ -130,3 +130,26 @@ console.log(
 );
 // @ts-expect-error there is no such constant
 console.log(constants.SCTP_NOTHING);
+
+// Options of the kernel: names, fields and their types.
+const { srto_max } = socket.getOption('SCTP_RTOINFO');
+srto_max.toFixed();
+socket.setOption('SCTP_PRIMARY_ADDR', { ssp_addr: { address: '10.0.0.1' } });
+server.setOption('SCTP_NODELAY', { value: 1 }).getOption('SO_SNDBUF').value;
+// @ts-expect-error: no such option
+socket.getOption('SCTP_RTOINF');
+// @ts-expect-error: no such field
+socket.setOption('SCTP_RTOINFO', { rto_max: 1 });
+// @ts-expect-error: not a number
+socket.setOption('SCTP_RTOINFO', { srto_max: '1' });
+socket.setPath('10.0.0.1', { heartbeat: 500 }).setPrimary('10.0.0.1');
+// @ts-expect-error: no such setting
+socket.setPath('10.0.0.1', { hearbeat: 500 });
+socket.resetStreams({ outgoing: [1], incoming: true }).then(() => {});
+socket.on('undelivered', ({ data, context, sent }) => {
+  data.equals(Buffer.alloc(context));
+  sent satisfies boolean;
+});
+socket.send('x', { context: 1, maxRetransmits: 2, address: '10.0.0.1' });
+// @ts-expect-error: no such attribute
+socket.send('x', { retransmits: 2 });
