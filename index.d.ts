@@ -438,7 +438,8 @@ export interface ListenOptions {
   ipv6Only?: boolean | null;
   /**
    * Several servers, also of other processes, may listen on one port; the kernel
-   * spreads associations over them (SCTP_REUSE_PORT, RFC 6458 section 8.1.27).
+   * spreads associations over them (SCTP_REUSE_PORT, RFC 6458 section 8.1.27, and
+   * SO_REUSEPORT).
    *
    * @defaultValue `false`
    */
@@ -1509,6 +1510,10 @@ export interface KernelOptions {
   };
   /** Receive buffer, bytes; Linux grants twice what is asked for. */
   SO_RCVBUF: {
+    value: number;
+  };
+  /** Whether sockets may share a port. It counts before the port is bound. */
+  SO_REUSEPORT: {
     value: number;
   };
   /** The interface that is used, as bytes with a NUL at their end. */

@@ -5532,6 +5532,7 @@ static const struct sd_option_row sd_option_rows[] = {
 #endif
     SD_OPTION(SOL_SOCKET, SO_SNDBUF, "int"),
     SD_OPTION(SOL_SOCKET, SO_RCVBUF, "int"),
+    SD_OPTION(SOL_SOCKET, SO_REUSEPORT, "int"),
     SD_OPTION(SOL_SOCKET, SO_BINDTODEVICE, "string"),
     SD_OPTION(IPPROTO_IPV6, IPV6_V6ONLY, "int"),
 };

@@ -201,7 +201,15 @@ const KERNEL_OPTIONS = [
   ],
   ['udpEncapsulation', number(1, UINT16), encapsulation],
   ['auth', auth, authOptions],
-  ['reusePort', boolean, field('SCTP_REUSE_PORT', 'value')],
+  // Linux spreads associations only over sockets with SO_REUSEPORT.
+  [
+    'reusePort',
+    boolean,
+    (on) => ({
+      SCTP_REUSE_PORT: { value: Number(on) },
+      SO_REUSEPORT: { value: Number(on) },
+    }),
+  ],
 ].map(([name, check, toKernel, initial]) => ({
   name,
   check,

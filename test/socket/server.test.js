@@ -479,3 +479,29 @@ test('listen() after close() forgets the name that was looked up before', async 
   for (let i = 0; i < 50; i++) await new Promise(setImmediate);
   assert.equal(server.address().address, '127.0.0.2');
 });
+
+test('reusePort lets several servers share a port, and none takes all', async (t) => {
+  const counts = [0, 0];
+  const servers = [];
+  for (const i of [0, 1]) {
+    const server = t.server(() => {
+      counts[i]++;
+    });
+    const port = servers[0]?.address().port ?? 0;
+    server.listen({ port, host: '127.0.0.1', reusePort: true });
+    await once(server, 'listening');
+    servers.push(server);
+  }
+  const { port } = servers[0].address();
+  assert.equal(servers[1].address().port, port);
+  for (let i = 0; i < 40; i++) {
+    const client = t.connect({ host: '127.0.0.1', port });
+    await once(client, 'connect');
+  }
+  await until(() => counts[0] + counts[1] === 40);
+  assert.ok(counts[0] > 0 && counts[1] > 0, `${counts}`);
+  const other = t.server();
+  other.listen({ port, host: '127.0.0.1' });
+  const [error] = await once(other, 'error');
+  assert.equal(error.code, 'EADDRINUSE');
+});
