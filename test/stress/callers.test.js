@@ -9,7 +9,7 @@ const calls = Number(process.env.CALLS ?? 100_000);
 
 test('no caller can break the process, whatever it passes', async (t) => {
   t.diagnostic(`SEED=${seed} CALLS=${calls}`);
-  const hostile = JSON.stringify(require.resolve('./hostile'));
+  const hostile = JSON.stringify(require.resolve('./programs/hostile'));
   // In a process of its own, since it may end in any way.
   const { code, signal, stdout, stderr } = await runScript(
     `require(${hostile}).run(${calls}, ${seed});`,
