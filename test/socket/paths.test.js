@@ -249,10 +249,13 @@ test('addLocalAddress() of a server is for associations to come', async (t) => {
   });
 });
 
-test('udpEncapsulation sends packets in UDP', async (t) => {
-  const file = '/proc/sys/net/sctp/udp_port';
-  if (!fs.existsSync(file)) {
-    t.diagnostic('this kernel is older than 5.11');
+test('from Linux 5.11 on, udpEncapsulation sends packets in UDP', async (t) => {
+  if (!fs.existsSync('/proc/sys/net/sctp/udp_port')) {
+    const [error] = await once(
+      t.connect({ host: THERE[0], port: 9, udpEncapsulation: 9899 }),
+      'error',
+    );
+    assert.equal(error.code, 'ENOPROTOOPT');
     return;
   }
   sysctl('udp_port', 9899);
