@@ -34,11 +34,11 @@ import type { Duplex, Readable } from 'node:stream';
  */
 export type RecvResult = [data: Buffer, host: string, port: number] | string;
 
-/** Why a peer went down. */
+/** The reason why a peer went down. */
 export interface PeerError extends Error {
   code: 'ECONNREFUSED' | 'ETIMEDOUT' | 'ECONNRESET';
   errno: number;
-  /** `'recv'` where nothing had been sent. */
+  /** `'recv'` if nothing had been sent. */
   syscall: 'send' | 'recv';
   address: string;
   port: number;
@@ -50,7 +50,7 @@ export interface PeerError extends Error {
 export interface Endpoint {
   /**
    * Sends one message: unordered (SCTP_UNORDERED, RFC 6458 section 5.3.4),
-   * reliable for 30 seconds. What could not be delivered by then is dropped
+   * reliable for 30 seconds. A message that was not delivered by then is dropped
    * (timed reliability, RFC 3758). The first message to a peer opens the
    * association.
    *
@@ -60,31 +60,30 @@ export interface Endpoint {
    * @param buffer 1 byte to what the kernel grants as SO_SNDBUF: twice
    *   `net.core.wmem_max`, 8 MiB at the most; 416 KiB with the defaults of
    *   Linux up to 6.12. Any view of bytes will do.
-   * @param host IP address of one host. It must be of the family that the
-   *   endpoint is bound to, or of either where that is `'::'`; a link-local
-   *   address needs its interface.
+   * @param host IP address of one host, of the family that the endpoint is bound
+   *   to. An endpoint bound to `'::'` has both families. A link-local address
+   *   needs its interface.
    * @param port 1 to 65535.
    * @returns the number of bytes sent, which is the message's length.
-   * @throws `TypeError` `ERR_INVALID_ARG_TYPE`, also where `host` is not an IP
+   * @throws `TypeError` `ERR_INVALID_ARG_TYPE`, also if `host` is not an IP
    *   address.
    * @throws `RangeError` `ERR_OUT_OF_RANGE`, also for an empty buffer and for
    *   an unspecified, multicast or broadcast address.
    * @throws `Error` `ERR_SOCKET_CLOSED` after {@link Endpoint.close}.
    * @throws {@link NodeJS.ErrnoException} with `code`, `errno`, `syscall`
    *   (`'send'`), `address` and `port`. Nothing was sent, then. Among them:
-   *   - `ERR_SCTP_PEER_BUSY` (without `errno`): this peer holds too much
-   *     already. What is sent stays in the send buffer, which all peers share,
-   *     until it is acknowledged; so that one which does not answer cannot
-   *     take it from the others, a peer may hold half as much as is left free:
-   *     a third where it is the only one. One that holds nothing is never busy.
-   *     Go on in {@link Endpoint.onDrain}. Until the peer takes a message, the
-   *     same Error is thrown again.
+   *   - `ERR_SCTP_PEER_BUSY` (without `errno`): this peer has used up
+   *     its quota. All peers share the send buffer, which holds a message until
+   *     it is acknowledged. A peer may use half as much of it as is left free,
+   *     so a third if it is the only one, and a peer without outstanding data is
+   *     never busy. Go on in {@link Endpoint.onDrain}. Until the peer takes a
+   *     message, the same Error is thrown again.
    *   - `EAGAIN`: the send buffer is full, for every peer. Go on in `onDrain`.
    *   - `ECONNREFUSED`, `ETIMEDOUT`, `ECONNRESET`: since the last `send` to it,
    *     this peer went down and messages to it were lost, while neither
-   *     {@link Endpoint.onPeer} nor {@link Endpoint.onUndelivered} was set. Said
-   *     once: the next `send` tries again, with a new association. Nothing is
-   *     said where nothing was lost, or where the peer has come back by itself.
+   *     {@link Endpoint.onPeer} nor {@link Endpoint.onUndelivered} was set. It is
+   *     thrown once: the next `send` tries again, with a new association. It is
+   *     not thrown if nothing was lost, or if the peer has come back by itself.
    *   - `EMSGSIZE`: longer than SO_SNDBUF.
    *   - `ESHUTDOWN`, `EADDRNOTAVAIL`: an old association with this peer is
    *     just closing. Try again after 100 ms.
@@ -104,13 +103,12 @@ export interface Endpoint {
    * others in {@link Endpoint.onDrain}. None of what was sent waits for that.
    *
    * @param messages any number of them, each 1 byte to SO_SNDBUF long.
-   * @returns how many were sent, from the first one on; 0 where there is no room
-   *   (`send` would throw `ERR_SCTP_PEER_BUSY` or `EAGAIN`) and for an empty
-   *   array.
-   * @throws what else `send` throws, and then nothing was sent: for a wrong
-   *   argument anywhere in `messages`, and where the kernel refuses the first
-   *   message. A later one that it refuses ends the batch before it, and is the
-   *   first one when you go on.
+   * @returns the number of messages sent, from the first one on; 0 for an empty
+   *   array, and if `send` would throw `ERR_SCTP_PEER_BUSY` or `EAGAIN`.
+   * @throws any other error of `send`, and then nothing was sent: for a wrong
+   *   argument anywhere in `messages`, and if the kernel refuses the first
+   *   message. If it refuses a later one, the batch ends before that, and it is
+   *   the first one when you go on.
    */
   sendBatch(
     messages: readonly NodeJS.ArrayBufferView[],
@@ -125,9 +123,9 @@ export interface Endpoint {
    * `uncaughtException`.
    *
    * If the whole send buffer was full (`EAGAIN`), it is called without
-   * arguments. If this peer held too much (`ERR_SCTP_PEER_BUSY`, and what cut
-   * a batch in all other cases), it is called with the peer that has room again,
-   * named as `onRecv` names it, also where that is so because the peer went down.
+   * arguments. If the quota of one peer was used up (`ERR_SCTP_PEER_BUSY`, and a
+   * batch that ended early for any other reason), it is called with that peer,
+   * named as `onRecv` names it, also if the peer has gone down.
    *
    * @defaultValue `null`
    */
@@ -139,7 +137,7 @@ export interface Endpoint {
    * `null` throws `ERR_INVALID_ARG_TYPE`.
    *
    * - `'up'`: before the first message from it.
-   * - `'down'`: with `error` `null` where the peer closed, else with the reason:
+   * - `'down'`: with `error` `null` if the peer closed, else with the reason:
    *   `ECONNREFUSED` (nobody listens there), `ETIMEDOUT` (no answer, for about
    *   30 seconds), `ECONNRESET` (it aborted, `error.reason` has its text if it
    *   gave one, or it does not know the association any more). `error` has
@@ -165,10 +163,10 @@ export interface Endpoint {
    * Anything but a function or `null` throws `ERR_INVALID_ARG_TYPE`.
    *
    * `sent` is `false` for a message that never left, and `true` for one that
-   * did, but was not acknowledged: it may have arrived. What is *not* given
-   * back: a message that had left and is abandoned after its 30 seconds (the
-   * kernel is silent about most of these), what a peer has acknowledged but not
-   * read before it ended, and what is left at `close()`.
+   * did, but was not acknowledged: it may have arrived. The kernel does not give
+   * back messages that had left and are abandoned after their 30 seconds (most of
+   * them), messages that a peer has acknowledged but not read before it ended, and
+   * those that are left at `close()`.
    *
    * @defaultValue `null`
    */
@@ -707,11 +705,11 @@ interface SocketEvents {
  * readable side is in object mode. A message that is longer than
  * {@link Socket.maxSendSize}, a stream id that there is not, or another wrong
  * attribute throws `ERR_OUT_OF_RANGE` or `ERR_INVALID_ARG_TYPE` from `write()`,
- * `send()` and `end()` and destroys nothing. Only where a stream is piped into
- * it, the socket is destroyed with that error, since nobody could catch it.
- * Before `'connect'` a stream id is checked against `OS` only: where the peer
- * grants fewer streams, the message fails later, with `ERR_OUT_OF_RANGE`, and
- * destroys the socket. An empty message is a no-op. Callbacks tell that the kernel has the
+ * `send()` and `end()` and destroys nothing. Only if a stream is piped into the
+ * socket, it is destroyed with that error, since nobody could catch it.
+ * Before `'connect'` a stream id is checked against `OS` only: if the peer grants
+ * fewer streams, the message fails later, with `ERR_OUT_OF_RANGE`, and destroys the
+ * socket. An empty message is a no-op. A callback means that the kernel has the
  * message, not that the peer has it.
  *
  * Messages that have arrived together are handed over together; nextTick and

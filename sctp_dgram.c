@@ -224,7 +224,7 @@ static void sd_throw(napi_env env, sd_error_class create, const char *code,
 }
 
 /* Makes the Error that Node makes of a failed system call: with code, errno and
- * syscall and, where `host` is given, address and port. Returns NULL if there
+ * syscall and, if `host` is given, address and port. Returns NULL if there
  * is no memory. */
 static napi_value sd_system_error(napi_env env, const char *syscall, int error,
                                   const char *host, int port) {
@@ -1017,7 +1017,7 @@ struct sd_addon {
   napi_env env;
   uv_loop_t *loop;
   napi_ref classes[SD_CLASSES];
-  napi_ref storage_class; /* AsyncLocalStorage, where a handle needs it */
+  napi_ref storage_class; /* AsyncLocalStorage, or NULL if no handle needs it */
   napi_async_cleanup_hook_handle hook;
   struct sd_handle *handles;      /* handles not yet closed, newest first */
   struct sd_handle *constructing; /* handle for the object in construction */
@@ -1279,7 +1279,7 @@ static bool sd_handle_set_unrefed(struct sd_handle *handle, bool unrefed) {
 
 /* --- 2.2 Poll ------------------------------------------------------------- */
 
-/* Milliseconds until the next try where poll() says "ready" and the call says
+/* Milliseconds until the next try if poll() says "ready" and the call says
  * "no memory": an immediate try would spin. */
 #define SD_BACKOFF_MS 10
 
@@ -1478,7 +1478,7 @@ static napi_value sd_handle_object(struct sd_handle *handle) {
     sd_throw_status(env);
     object = NULL;
   }
-  addon->constructing = NULL; /* also where the class was not even called */
+  addon->constructing = NULL; /* also if the class was not called */
   return object;
 }
 

@@ -31,7 +31,7 @@ function lookupOptions(options) {
   };
 }
 
-/** Reads the options of connect() that say where to and where from. */
+/** Reads the addresses and ports of connect(). */
 function target(options) {
   if (options.port === undefined) throw missingPort();
   const host = string(options.host, 'options.host') || undefined;
