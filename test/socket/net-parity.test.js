@@ -123,6 +123,14 @@ const onlyHere = (prefix, members) =>
     ]),
   );
 
+/** Methods of sockets that node:net does not have. */
+const METHODS = [
+  ...['send', 'status', 'stats', 'abort', 'getOption', 'setOption'],
+  ...['setPrimary', 'setPeerPrimary', 'setPath', 'heartbeat'],
+  ...['addLocalAddress', 'removeLocalAddress', 'resetStreams', 'addStreams'],
+  ...['setStreamPriority', 'setAuthKey', 'activateAuthKey', 'deleteAuthKey'],
+];
+
 const membersOfSocket = (end) => [
   differs(NO_CONSTRUCTORS, onlyOfNet(end, ['connect'])),
   differs('it is deprecated', onlyOfNet(end, ['bufferSize'], 'number')),
@@ -136,8 +144,7 @@ const membersOfSocket = (end) => [
     'it has what SCTP has more',
     onlyHere(end, {
       timeout: 'undefined',
-      send: 'function',
-      status: 'function',
+      ...Object.fromEntries(METHODS.map((name) => [name, 'function'])),
       maxSendSize: 'number',
       localAddresses: 'object',
       remoteAddresses: 'object',
@@ -202,7 +209,14 @@ const DIFFERENCES = {
       maxConnections: [undefined, 'undefined'],
     }),
     differs('a server may have several addresses', {
-      getLocalAddresses: [undefined, 'function'],
+      ...each(
+        ['getLocalAddresses', 'addLocalAddress', 'removeLocalAddress'],
+        undefined,
+        'function',
+      ),
+    }),
+    differs('it has the options of the kernel', {
+      ...each(['getOption', 'setOption'], undefined, 'function'),
     }),
   ],
   'assigning to the fields of a socket': [
