@@ -57,7 +57,7 @@ function checkAttributes(attributes, streams) {
 /** Returns an address of the peer as the kernel has it. */
 const socketAddress = (to, port) =>
   binding
-    .fromAddress(address(to, 'address'), port ?? 0)
+    .fromAddress(address(to, 'address'), port() ?? 0)
     .subarray(0, ADDRESS_BYTES);
 
 /** Checks the attributes that only send() takes. Returns undefined without any. */
@@ -80,7 +80,7 @@ function checkExtended(given, port) {
 }
 
 /**
- * Checks the attributes that send() is given; `port` is the peer's. A wrong name
+ * Checks the attributes that send() is given; `port()` returns the peer's. A wrong name
  * is a mistake. A message that has arrived may be passed as its own attributes.
  */
 function attributes(value, port) {
@@ -97,7 +97,8 @@ function attributes(value, port) {
       value[unknown],
     );
   }
-  return { ...value, [EXTRA]: checkExtended(value, port) };
+  const extra = checkExtended(value, port);
+  return extra ? { ...value, [EXTRA]: extra } : value;
 }
 
 /** Returns text and bytes as a Buffer, anything else as it is. */

@@ -381,7 +381,7 @@ class Socket extends Duplex {
     const short = typeof attributes === 'function';
     const given = validAttributes(
       short ? undefined : attributes,
-      this.remotePort,
+      () => this.remotePort, // costs system calls
     );
     const cb = short ? attributes : callback;
     const bytes = toBuffer(data);
