@@ -36,7 +36,7 @@ export type RecvResult = [data: Buffer, host: string, port: number] | string;
 
 /** The reason why a peer went down. */
 export interface PeerError extends Error {
-  code: 'ECONNREFUSED' | 'ETIMEDOUT' | 'ECONNRESET';
+  code: 'ECONNREFUSED' | 'ETIMEDOUT' | 'ECONNRESET' | 'ECONNABORTED';
   errno: number;
   /** `'recv'` if nothing had been sent. */
   syscall: 'send' | 'recv';
@@ -44,6 +44,19 @@ export interface PeerError extends Error {
   port: number;
   /** The cause text of the peer's ABORT. */
   reason?: string;
+}
+
+/** A peer of an endpoint, as {@link Endpoint.peers} tells. */
+export interface EndpointPeer
+  extends Pick<SocketStatus, 'associationId' | 'state' | 'stateName'>,
+    Partial<SocketStatus> {
+  /** Its address, as `onRecv` names it. */
+  host: string;
+  port: number;
+  /** All its addresses. */
+  addresses: string[];
+  /** DATA chunks that it was sent and has not acknowledged. */
+  outstanding: number;
 }
 
 /** A one-to-many SCTP endpoint, made by {@link open} (RFC 6458 section 3). */
@@ -140,8 +153,8 @@ export interface Endpoint {
    * - `'down'`: with `error` `null` if the peer closed, else with the reason:
    *   `ECONNREFUSED` (nobody listens there), `ETIMEDOUT` (no answer, for about
    *   30 seconds), `ECONNRESET` (it aborted, `error.reason` has its text if it
-   *   gave one, or it does not know the association any more). `error` has
-   *   `address` and `port`.
+   *   gave one, or it does not know the association any more), `ECONNABORTED`
+   *   (by {@link Endpoint.disconnect}). `error` has `address` and `port`.
    * - `'restart'`: it began anew without an end. What it had not acknowledged
    *   is lost.
    *
@@ -173,6 +186,102 @@ export interface Endpoint {
   onUndelivered:
     | ((data: Buffer, host: string, port: number, sent: boolean) => void)
     | null;
+
+  /**
+   * Stops receiving: `onRecv` is not called until {@link Endpoint.resume}. What
+   * arrives waits in the kernel, whose receive window closes, so that senders
+   * wait and nothing is lost. News of peers wait there, too; one that has been
+   * read already still comes. Sending goes on, and so does the process. Returns
+   * the endpoint.
+   */
+  pause(): this;
+
+  /**
+   * Receives again. Messages come later, never inside the call. Returns the
+   * endpoint.
+   */
+  resume(): this;
+
+  /**
+   * The peers with an association, or with a handshake for one. Those that are
+   * still to be acknowledged are counted now. While a handshake has not been
+   * answered, `associationId` is 0 and the rest of the state is missing.
+   *
+   * @throws `Error` `ERR_SOCKET_CLOSED`
+   */
+  peers(): EndpointPeer[];
+
+  /**
+   * Ends the association with a peer, after all messages to it (SCTP_EOF, RFC
+   * 6458 section 5.3.4), or, with `abort`, at once (SCTP_ABORT): then messages
+   * are lost, as `onUndelivered` tells. `onPeer` is called with `'down'`, and
+   * with `ECONNABORTED` after an abort. Until then, `send` to it throws
+   * `ESHUTDOWN`; after that it opens a new association.
+   *
+   * @param options.reason a text of at most 1,024 bytes for the peer, whose error
+   *   has it as `reason` (User-Initiated Abort, RFC 9260 section 3.3.10.12).
+   * @throws {@link NodeJS.ErrnoException} `ENOTCONN`: there is no such
+   *   association.
+   * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`,
+   *   `ERR_SOCKET_CLOSED`
+   */
+  disconnect(
+    host: string,
+    port: number,
+    options?: { abort?: boolean; reason?: string },
+  ): void;
+
+  /**
+   * Any option of the kernel: that of associations to come, or of the
+   * association with a peer. `fields` say what it is about, such as the address
+   * of a path.
+   *
+   * @throws as {@link Socket.getOption}, and `ENOTCONN` if there is no such
+   *   association, `ERR_INVALID_ARG_VALUE` for an option that associations do not
+   *   have of their own.
+   */
+  getOption<N extends keyof KernelOptions>(
+    name: N,
+    host: string,
+    port: number,
+  ): KernelOptions[N];
+  getOption<N extends keyof KernelOptions>(
+    name: N,
+    fields?: Partial<KernelOptions[N]>,
+    host?: string,
+    port?: number,
+  ): KernelOptions[N];
+
+  /**
+   * Sets an option of associations to come, or of the association with a peer.
+   * Throws as {@link Endpoint.getOption} does.
+   */
+  setOption<N extends keyof KernelOptions>(
+    name: N,
+    fields: Partial<KernelOptions[N]>,
+    host?: string,
+    port?: number,
+  ): this;
+
+  /**
+   * Makes a {@link Socket} of the association with a peer (RFC 6458 section
+   * 9.2). Its messages are ordered and reliable. What `onRecv` has not been given
+   * yet goes to the socket, but for messages received together with the present
+   * one; no message goes to both. As long as the socket lives, `send` to this
+   * peer throws `EADDRNOTAVAIL`.
+   *
+   * @param options.highWaterMark as for {@link connect}, bytes.
+   * @param options.maxMessageSize as for {@link connect}, bytes.
+   * @throws {@link NodeJS.ErrnoException} `ENOTCONN`: there is no association, or
+   *   its handshake has not ended; `EMFILE`; `EBUSY` while `onRecv` is told that
+   *   there is no memory for a message.
+   * @throws `ERR_SOCKET_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
+   */
+  peelOff(
+    host: string,
+    port: number,
+    options?: { highWaterMark?: number; maxMessageSize?: number },
+  ): Socket;
 
   /**
    * Stops receiving and closes. No callback runs any more; calling it again
@@ -220,7 +329,9 @@ export interface Endpoint {
  * An open endpoint keeps the process running, see {@link Endpoint.unref}.
  *
  * @param bindHost IP address to bind to: `'0.0.0.0'` for all IPv4 interfaces,
- *   `'::'` for all of both families.
+ *   `'::'` for all of both families. An array of 1 to 64 addresses makes a
+ *   multihomed endpoint (sctp_bindx(), section 9.1); {@link Endpoint.address}
+ *   tells the first.
  * @param bindPort 0 to 65535; 0 lets the kernel choose.
  * @param recvMaxlen the longest message to receive, 1 to 16,777,216 bytes. A
  *   longer one is dropped whole and reported to `onRecv`.
@@ -238,7 +349,7 @@ export interface Endpoint {
  *   - `EACCES`: ports below 1024 need CAP_NET_BIND_SERVICE.
  */
 export function open(
-  bindHost: string,
+  bindHost: string | readonly string[],
   bindPort: number,
   recvMaxlen: number,
   onRecv: (result: RecvResult) => void,
@@ -774,8 +885,10 @@ export interface Socket extends Duplex {
   /**
    * Aborts as {@link Socket.resetAndDestroy} does.
    *
-   * @throws ERR_FEATURE_UNAVAILABLE_ON_PLATFORM  With a reason: Linux sends none
-   *   from one-to-one sockets.
+   * @param reason a text of at most 1,024 bytes for the peer, only on a socket of
+   *   {@link Endpoint.peelOff}.
+   * @throws ERR_FEATURE_UNAVAILABLE_ON_PLATFORM  With a reason on any other socket:
+   *   Linux sends none from one-to-one sockets.
    */
   abort(reason?: string): this;
   setNoDelay(noDelay?: boolean): this;

@@ -5,6 +5,8 @@ const constants = require('./lib/constants');
 const { createServer } = require('./lib/server');
 const { connect } = require('./lib/socket');
 
+require('./lib/endpoint'); // completes what open() returns
+
 exports.open = open;
 exports.createServer = unavailable ?? createServer;
 exports.connect = unavailable ?? connect;

@@ -16,7 +16,7 @@
  *   5. Endpoint       peers, send quota, notifications, linger, receive, send,
  *                     loop, methods, open
  *   6. Socket         options and addresses, receive, send, loop, methods,
- *                     listener
+ *                     listener, peel-off
  *   7. Kernel tables  fields, options, notifications, export
  *   8. Module         init
  *
@@ -462,6 +462,17 @@ static size_t sd_addrs_next(const char *packed, size_t offset,
   return offset;
 }
 
+/* Sets the port of all addresses. */
+static void sd_addrs_set_port(struct sd_addrs *addrs, int port) {
+  union sd_addr addr;
+  size_t offset = 0, next;
+  for (; offset < addrs->length; offset = next) {
+    next = sd_addrs_next(addrs->packed, offset, &addr);
+    sd_addr_set_port(&addr, port);
+    memcpy(addrs->packed + offset, &addr, next - offset);
+  }
+}
+
 /* Adds the unspecified address. */
 static void sd_addrs_add_any(struct sd_addrs *addrs, int family, int port) {
   union sd_addr any = {0};
@@ -471,16 +482,15 @@ static void sd_addrs_add_any(struct sd_addrs *addrs, int family, int port) {
 }
 
 /* Returns whether a socket bound to `locals`, or to nothing, has an address
- * of the family of the first of `remotes`. */
+ * of the family of `addr`. */
 static bool sd_addrs_reach(const struct sd_addrs *locals,
-                           const struct sd_addrs *remotes) {
-  union sd_addr local, remote;
+                           const union sd_addr *addr) {
+  union sd_addr local;
   size_t offset = 0;
   bool reached = locals->count == 0;
-  sd_addrs_next(remotes->packed, 0, &remote);
   while (!reached && offset < locals->length) {
     offset = sd_addrs_next(locals->packed, offset, &local);
-    reached = sd_addr_reaches(&local, &remote);
+    reached = sd_addr_reaches(&local, addr);
   }
   return reached;
 }
@@ -667,10 +677,6 @@ static int sd_sys_event(int fd, int type, bool on) {
   struct sctp_event event = {
       .se_assoc_id = SCTP_ALL_ASSOC, .se_type = (uint16_t)type, .se_on = on};
   return sd_sys_setsockopt(fd, IPPROTO_SCTP, SCTP_EVENT, &event, sizeof event);
-}
-
-static int sd_sys_bind(int fd, const union sd_addr *addr) {
-  return bind(fd, &addr->sa, sd_addr_length(addr)) < 0 ? -errno : 0;
 }
 
 static int sd_sys_listen(int fd, int backlog) {
@@ -865,6 +871,37 @@ static ssize_t sd_sys_send_with(int fd, const struct iovec *message,
   return n < 0 ? -errno : n;
 }
 
+/* Ends an association of a one-to-many socket, or one that was peeled off
+ * (RFC 6458 section 5.3.4): `flag` is SCTP_EOF, or SCTP_ABORT with the text of
+ * its cause. An association that Linux has given no id yet is found by `addr`,
+ * which is NULL otherwise. */
+static int sd_sys_end(int fd, sctp_assoc_t id, const union sd_addr *addr,
+                      uint16_t flag, const struct iovec *reason) {
+  struct sctp_sndinfo info = {.snd_flags = flag, .snd_assoc_id = id};
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof info)];
+  } control;
+  struct msghdr header = {.msg_name = (void *)addr,
+                          .msg_namelen = addr ? sd_addr_length(addr) : 0,
+                          .msg_iov = (struct iovec *)reason,
+                          .msg_iovlen = reason ? 1 : 0,
+                          .msg_control = &control};
+  sd_add_cmsg(&header, SCTP_SNDINFO, &info, sizeof info);
+  return sendmsg(fd, &header, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* Makes a socket of one association of a one-to-many socket. libsctp declares
+ * sctp_peeloff_flags() and does not have it. */
+static int sd_sys_peeloff(int fd, sctp_assoc_t id) {
+  sctp_peeloff_flags_arg_t argument = {.p_arg.associd = id,
+                                       .flags = SOCK_NONBLOCK | SOCK_CLOEXEC};
+  socklen_t length = sizeof argument;
+  int error = sd_sys_getsockopt(fd, IPPROTO_SCTP, SCTP_SOCKOPT_PEELOFF_FLAGS,
+                                &argument, &length);
+  return error < 0 ? error : argument.p_arg.sd;
+}
+
 /* Discards received messages: with unread data in the queue, Linux answers
  * close() with an ABORT and drops unsent data. Returns the result that ended
  * it: -EAGAIN when the queue is empty, 0 at its end. */
@@ -1042,7 +1079,7 @@ struct sd_addon {
   napi_ref blocks;                /* the array of blocks of the script */
   napi_ref set_slab;              /* functions of the script, section 3.2 */
   napi_ref deliver_batch;
-  napi_ref make_on_message;
+  napi_ref make_receiver;
   napi_ref make_send;
   _Alignas(max_align_t) char spill[SD_SLAB]; /* see sd_batch_deliver_before() */
   char scratch[SD_SCRATCH];                  /* discarded messages */
@@ -1581,6 +1618,35 @@ static napi_value sd_addr_object(napi_env env, const union sd_addr *addr) {
   return NULL;
 }
 
+/* Makes an array of { address, family, port }, with `first` in front if it
+ * is among them. Returns NULL after an exception. */
+static napi_value sd_addrs_array(napi_env env, const char *packed, int count,
+                                 const union sd_addr *first) {
+  size_t offset = 0;
+  union sd_addr addr;
+  napi_value array, object;
+  int front = -1, i;
+  SD_CHECK(env, napi_create_array_with_length(env, (size_t)count, &array));
+  for (i = 0; i < count && front < 0; i++) {
+    offset = sd_addrs_next(packed, offset, &addr);
+    if (sd_addr_same(&addr, first))
+      front = i;
+  }
+  for (offset = 0, i = 0; i < count; i++) {
+    int index = i == front ? 0 : i < front ? i + 1 : i;
+    offset = sd_addrs_next(packed, offset, &addr);
+    sd_addr_find_scope(&addr);
+    object = sd_addr_object(env, &addr);
+    if (!object)
+      return NULL;
+    if (!sd_define_element(env, array, (uint32_t)index, object)) {
+      sd_throw_status(env);
+      return NULL;
+    }
+  }
+  return array;
+}
+
 static napi_value sd_js_address(napi_env env, napi_callback_info info) {
   napi_value self;
   struct sd_handle *handle = sd_this(env, info, 0, NULL, &self);
@@ -1722,6 +1788,8 @@ static napi_status sd_define_class(napi_env env, struct sd_addon *addon,
 
 /* The pieces of a message so far. */
 struct sd_partial {
+  struct sd_partial *next; /* an unfinished message of another stream */
+  uint32_t stream;         /* see sd_stream_of() */
   char *data;
   size_t length;
   size_t capacity;
@@ -1732,6 +1800,13 @@ struct sd_assembly {
   size_t max;   /* length of a message */
   size_t total; /* capacity of all unfinished messages */
 };
+
+/* Returns the number by which pieces of one message are told from those of
+ * others. With I-DATA chunks (RFC 8260), the pieces of two streams, and those
+ * of ordered and unordered messages of one stream, may alternate. */
+static uint32_t sd_stream_of(uint16_t sid, bool unordered) {
+  return (uint32_t)sid << 1 | unordered;
+}
 
 /* Drops the pieces of a message that has been delivered or will never be
  * complete. */
@@ -1823,8 +1898,9 @@ struct sd_rx_batch {
  *
  * deliverBatch() delivers the batch in `words`: short messages from the slab,
  * which setSlab() has set, and long ones from `blocks`, one after the other.
- * makeOnMessage() makes the function that it calls from onRecv, and lets no
- * setter on Array.prototype see the elements of its arrays. makeSend() makes a
+ * makeReceiver() makes the functions that it calls from onRecv, holds items
+ * back from pause() to resume(), and lets no setter on a prototype see the
+ * elements of its arrays. makeSend() makes a
  * send() that throws the Error which the one in C returns for a refused
  * message: to throw it from C costs more.
  *
@@ -1834,7 +1910,7 @@ struct sd_rx_batch {
  * a pool, which messages of SD_LONG and more never share. */
 /* clang-format off: scripts/embed writes this */
 static const char sd_deliver_source[] =
-    "(words, SLOTS, LONG) => { "
+    "(words, SLOTS, LONG, PAUSED) => { "
     "const { allocUnsafe, allocUnsafeSlow, [Symbol.species]: View } = Buffer; "
     "const { setPrototypeOf } = Object; "
     "const { markAsUntransferable } = "
@@ -1883,11 +1959,28 @@ static const char sd_deliver_source[] =
     "onMessage(data, words[at + 4], words[at + 5], words[at + 6]); "
     "} "
     "} "
-    "const makeOnMessage = (onRecv, hosts, callbacks) => { "
+    "const makeReceiver = (onRecv, hosts, callbacks) => { "
     "setPrototypeOf(hosts, null); "
     "setPrototypeOf(callbacks, null); "
-    "return (data, host, port) => { "
-    "onRecv([data, hosts[host], port]); "
+    "const held = { __proto__: null }; "
+    "let begin = 0; "
+    "let end = 0; "
+    "const receive = (item) => { "
+    "if (begin === end && !callbacks[PAUSED]) onRecv(item); "
+    "else held[end++] = item; "
+    "}; "
+    "return { "
+    "onMessage(data, host, port) { "
+    "receive([data, hosts[host], port]); "
+    "}, "
+    "onError: receive, "
+    "onResume() { "
+    "while (begin < end && !callbacks[PAUSED]) { "
+    "const item = held[begin]; "
+    "delete held[begin++]; "
+    "onRecv(item); "
+    "} "
+    "}, "
     "}; "
     "}; "
     "const makeSend = (send) => "
@@ -1898,7 +1991,7 @@ static const char sd_deliver_source[] =
     "throw result; "
     "}, "
     "}).send; "
-    "return { setSlab, deliverBatch, makeOnMessage, blocks, makeSend }; "
+    "return { setSlab, deliverBatch, makeReceiver, blocks, makeSend }; "
     "} ";
 /* clang-format on */
 
@@ -2343,18 +2436,24 @@ struct sd_peer {
   uint64_t since;       /* time of the first send of this association, or of the
                            end of the one before, of sd_now() */
   bool unreachable;     /* the last news of a path was that it failed */
+  bool ending;          /* disconnect() shuts it down when it has come up */
+  bool aborted;         /* disconnect() has aborted it */
   int error;            /* reason of the association's end */
   bool loss_unreported; /* messages were lost and no callback has heard of it:
                            the next send() reports it */
 };
 
-/* The properties of an endpoint that its user sets to a function or to null. */
-enum sd_callback { SD_ON_DRAIN, SD_ON_PEER, SD_ON_UNDELIVERED };
+/* The properties of an endpoint that its user sets to a function or to null.
+ * The script reads the element SD_PAUSED, a boolean, of the same array. */
+enum sd_callback { SD_ON_DRAIN, SD_ON_PEER, SD_ON_UNDELIVERED, SD_PAUSED };
 
 /* The endpoint that one open() makes. */
 struct sd_endpoint {
   struct sd_handle handle; /* first, so that one is cast to the other */
-  napi_ref on_recv;        /* weak: a property of self keeps it alive */
+  struct sd_addrs locals;  /* addresses that it is bound to */
+  bool paused;             /* JavaScript wants no messages */
+  napi_ref on_error;       /* weak: a property of self keeps it alive */
+  napi_ref on_resume;      /* weak, too: delivers what pause() has held back */
   napi_ref host_strings;   /* weak, too: hosts of the peers, as strings */
   napi_ref callbacks;      /* weak, too: by enum sd_callback */
   struct sd_assembly assembly;
@@ -2363,8 +2462,10 @@ struct sd_endpoint {
   struct sd_table destinations;
   struct sd_destination *to; /* destination of the last send, or NULL: most
                                 often the next send has the same */
-  struct sd_peers ended;     /* peers without an association, newest first */
+  const struct sd_peer *appending; /* its piece is being handled, or NULL */
+  struct sd_peers ended; /* peers without an association, newest first */
   size_t ended_count;
+  struct sd_peers parted; /* peeled off in the receive loop, spare after it */
   struct sd_peers spare;  /* memory for new peers; one at least to receive */
   uint32_t host_count;    /* peers in all, the spare ones included */
   unsigned refusals;      /* refused sends since the buffer was read last */
@@ -2600,17 +2701,40 @@ static void sd_peer_detach(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   peer->id = 0;
   peer->since = sd_now();
   peer->ended_early = peer->skipping = peer->unreachable =
-      peer->loss_unreported = false;
+      peer->loss_unreported = peer->ending = peer->aborted = false;
 }
 
-static void sd_peer_remove(struct sd_endpoint *endpoint, struct sd_peer *peer) {
+static void sd_peer_remove_to(struct sd_endpoint *endpoint,
+                              struct sd_peer *peer, struct sd_peers *list) {
   bool gone = peer->ended_early;
   sd_peer_detach(endpoint, peer);
   if (!gone)
     sd_destination_remove(endpoint, &peer->own);
   if (endpoint->to == &peer->own) /* it went while send() looked */
     endpoint->to = NULL;
-  sd_peer_move(endpoint, peer, &endpoint->spare);
+  sd_peer_move(endpoint, peer, list);
+}
+
+static void sd_peer_remove(struct sd_endpoint *endpoint, struct sd_peer *peer) {
+  sd_peer_remove_to(endpoint, peer, &endpoint->spare);
+}
+
+/* Removes a peer whose association has left the endpoint. The receive loop may
+ * still use it, and items of the batch its host. */
+static void sd_peer_part(struct sd_endpoint *endpoint, struct sd_peer *peer) {
+  bool used = endpoint->handle.addon->receiving == &endpoint->handle;
+  sd_peer_remove_to(endpoint, peer,
+                    used ? &endpoint->parted : &endpoint->spare);
+}
+
+/* Makes the parted peers spare at the end of the receive loop. */
+static void sd_peers_reclaim(struct sd_endpoint *endpoint) {
+  struct sd_peer *peer;
+  while ((peer = endpoint->parted.first)) {
+    sd_partial_drop(&endpoint->assembly, &peer->partial);
+    peer->skipping = false;
+    sd_peer_move(endpoint, peer, &endpoint->spare);
+  }
 }
 
 /* Finds the primary address of an association: the first one sent to, or the
@@ -2963,6 +3087,8 @@ static enum sd_next sd_endpoint_emit_peer_state(struct sd_endpoint *endpoint,
  * all paths, but only after the latter a path was unreachable. */
 static int sd_endpoint_end_error(const struct sd_peer *peer,
                                  const struct sctp_assoc_change *change) {
+  if (peer && peer->aborted)
+    return -ECONNABORTED;
   if (change->sac_state == SCTP_COMM_LOST)
     return peer && peer->unreachable && change->sac_error == 0 ? -ETIMEDOUT
                                                                : -ECONNRESET;
@@ -3047,6 +3173,8 @@ static enum sd_next sd_endpoint_handle_assoc_change(
   }
   switch (change->sac_state) {
   case SCTP_COMM_UP:
+    if (peer && peer->ending)
+      sd_sys_end(endpoint->handle.fd, id, NULL, SCTP_EOF, NULL);
     if (peer && peer->ended_early) /* it is made again when its data is read */
       sd_peer_remove(endpoint, peer);
     return sd_endpoint_emit_peer_state(endpoint, "up", host, port, NULL);
@@ -3235,7 +3363,7 @@ static enum sd_next sd_endpoint_deliver_error(struct sd_endpoint *endpoint,
   struct sd_handle *handle = &endpoint->handle;
   napi_env env = handle->addon->env;
   char code[64], where[SD_HOST_MAX + 8] = "", why[96] = "", text[256];
-  napi_value string, on_recv;
+  napi_value string, on_error;
   uv_err_name_r(error, code, sizeof code);
   if (peer)
     snprintf(where, sizeof where, " %s:%d", peer->own.host, peer->own.port);
@@ -3249,9 +3377,9 @@ static enum sd_next sd_endpoint_deliver_error(struct sd_endpoint *endpoint,
   return sd_batch_deliver(handle, scope) &&
          napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &string) ==
              napi_ok &&
-         napi_get_reference_value(env, endpoint->on_recv, &on_recv) ==
+         napi_get_reference_value(env, endpoint->on_error, &on_error) ==
              napi_ok &&
-         on_recv && sd_upcall(handle, on_recv, 1, &string);
+         on_error && sd_upcall(handle, on_error, 1, &string);
 }
 
 /* Returns the peer with the largest unfinished message, if it is larger than
@@ -3285,6 +3413,7 @@ static int sd_peer_append(struct sd_endpoint *endpoint, struct sd_scope *scope,
   int error = sd_partial_append(assembly, &peer->partial, data, size);
   if (error == -ENOBUFS) /* JavaScript may take the slab away */
     memcpy(spill, data, size);
+  endpoint->appending = peer;
   while (error == -ENOBUFS && *next == SD_CONTINUE &&
          (other = sd_endpoint_largest_partial(endpoint, peer))) {
     sd_partial_drop(assembly, &other->partial);
@@ -3293,6 +3422,7 @@ static int sd_peer_append(struct sd_endpoint *endpoint, struct sd_scope *scope,
     *next = sd_endpoint_deliver_error(endpoint, scope, other, -ENOBUFS) ||
             sd_scope_reopen(handle, scope);
   }
+  endpoint->appending = NULL;
   return error;
 }
 
@@ -3337,8 +3467,10 @@ static enum sd_next sd_endpoint_handle_data(struct sd_endpoint *endpoint,
       size <= endpoint->assembly.max)
     sd_batch_add(addon, size, peer->host_index, peer->host_index,
                  (uint32_t)peer->own.port, true);
-  else
+  else {
+    peer->partial.stream = sd_stream_of(received->info.rcv_sid, true);
     next = sd_endpoint_handle_piece(endpoint, scope, peer, data, size, last);
+  }
   if (next == SD_CONTINUE && (peer->ended_early || sd_batch_full(addon)))
     next = sd_batch_deliver(handle, scope);
   if (last && peer->ended_early)
@@ -3378,7 +3510,7 @@ static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
   if (!sd_scope_open(handle, &scope))
     return;
   sd_batch_begin(handle);
-  for (i = 0; i < budget && next == SD_CONTINUE; i++) {
+  for (i = 0; i < budget && next == SD_CONTINUE && !endpoint->paused; i++) {
     n = sd_peers_reserve(endpoint) ? sd_batch_recv(handle, &received) : -ENOMEM;
     if (n == -EAGAIN)
       break;
@@ -3389,6 +3521,7 @@ static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
     sd_batch_deliver(handle, &scope);
   sd_scope_close(handle, &scope);
   handle->addon->receiving = NULL;
+  sd_peers_reclaim(endpoint);
   if (handle->state == SD_LINGERING)
     sd_endpoint_linger(endpoint);
 }
@@ -3477,7 +3610,7 @@ static struct sd_destination *sd_arg_destination(napi_env env,
     sd_throw_range(env, "host", unsendable, name);
     return NULL;
   }
-  if (!sd_addr_reaches(&endpoint->handle.local, &addr)) {
+  if (!sd_addrs_reach(&endpoint->locals, &addr)) {
     sd_throw_system(env, "send", -EAFNOSUPPORT, name, (int)number);
     return NULL;
   }
@@ -3689,23 +3822,51 @@ static void sd_endpoint_handle_ready(struct sd_handle *handle, int events) {
   }
   if (events == 0)
     sd_timer_start(&handle->retry, SD_BACKOFF_MS);
-  if (events == 0 || events & UV_READABLE)
+  if (!endpoint->paused && (events == 0 || events & UV_READABLE))
     sd_endpoint_receive(endpoint);
   if (events & UV_WRITABLE && handle->state == SD_OPEN)
     sd_endpoint_emit_drain(endpoint);
 }
 
+/* Sets the event mask of an open endpoint. A paused one waits for an event that
+ * never comes, so that it still keeps the process running. */
+static void sd_endpoint_arm(struct sd_endpoint *endpoint) {
+  struct sd_handle *handle = &endpoint->handle;
+  sd_handle_arm(handle, (endpoint->paused ? UV_DISCONNECT : UV_READABLE) |
+                            (handle->blocked ? UV_WRITABLE : 0));
+}
+
+/* Delivers what pause() has held back, also after an exception. */
+static void sd_endpoint_deliver_held(struct sd_endpoint *endpoint) {
+  struct sd_handle *handle = &endpoint->handle;
+  napi_env env = handle->addon->env;
+  struct sd_scope scope;
+  napi_value on_resume;
+  bool open = sd_scope_open(handle, &scope);
+  while (open &&
+         napi_get_reference_value(env, endpoint->on_resume, &on_resume) ==
+             napi_ok &&
+         on_resume && !sd_upcall(handle, on_resume, 0, NULL))
+    open = sd_scope_reopen(handle, &scope);
+  sd_scope_close(handle, &scope);
+}
+
 static void sd_endpoint_handle_retry(struct sd_handle *handle) {
+  struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
+  if (handle->state == SD_OPEN && !endpoint->paused)
+    sd_endpoint_deliver_held(endpoint);
   if (handle->state == SD_OPEN)
-    sd_handle_arm(handle, UV_READABLE | (handle->blocked ? UV_WRITABLE : 0));
+    sd_endpoint_arm(endpoint);
 }
 
 static void sd_endpoint_release(struct sd_handle *handle) {
   struct sd_endpoint *endpoint = (struct sd_endpoint *)handle;
   sd_peers_free(endpoint);
   sd_partial_drop(&endpoint->returns, &endpoint->returned);
-  if (endpoint->on_recv)
-    napi_delete_reference(handle->addon->env, endpoint->on_recv);
+  if (endpoint->on_error)
+    napi_delete_reference(handle->addon->env, endpoint->on_error);
+  if (endpoint->on_resume)
+    napi_delete_reference(handle->addon->env, endpoint->on_resume);
   if (endpoint->host_strings)
     napi_delete_reference(handle->addon->env, endpoint->host_strings);
   if (endpoint->callbacks)
@@ -3826,13 +3987,186 @@ SD_JS_CALLBACK(onDrain, SD_ON_DRAIN)
 SD_JS_CALLBACK(onPeer, SD_ON_PEER)
 SD_JS_CALLBACK(onUndelivered, SD_ON_UNDELIVERED)
 
+/* Tells the script whether to hold messages back. */
+static bool sd_endpoint_hold(struct sd_endpoint *endpoint, bool hold) {
+  napi_env env = endpoint->handle.addon->env;
+  napi_value list, value;
+  return napi_get_reference_value(env, endpoint->callbacks, &list) == napi_ok &&
+         napi_get_boolean(env, hold, &value) == napi_ok &&
+         napi_set_element(env, list, SD_PAUSED, value) == napi_ok;
+}
+
+static napi_value
+sd_js_endpoint_set_paused(napi_env env, napi_callback_info info, bool paused) {
+  napi_value self;
+  struct sd_endpoint *endpoint = sd_this(env, info, 0, NULL, &self);
+  if (!endpoint)
+    return NULL;
+  if (endpoint->handle.state != SD_OPEN || endpoint->paused == paused)
+    return self;
+  if (!sd_endpoint_hold(endpoint, paused)) {
+    sd_throw_status(env);
+    return NULL;
+  }
+  endpoint->paused = paused;
+  if (paused)
+    sd_endpoint_arm(endpoint);
+  else
+    sd_timer_start(&endpoint->handle.retry, 0);
+  return self;
+}
+
+static napi_value sd_js_endpoint_pause(napi_env env, napi_callback_info info) {
+  return sd_js_endpoint_set_paused(env, info, true);
+}
+
+static napi_value sd_js_endpoint_resume(napi_env env, napi_callback_info info) {
+  return sd_js_endpoint_set_paused(env, info, false);
+}
+
+/* Returns whether a peer has an association, or a handshake for one. */
+static bool sd_peer_present(const struct sd_endpoint *endpoint,
+                            const struct sd_peer *peer) {
+  return peer->list != &endpoint->ended && (peer->id || peer->quota.handed > 0);
+}
+
+/* Reads host and port of a peer that is there. Returns NULL after an
+ * exception. */
+static struct sd_peer *sd_arg_peer(napi_env env, struct sd_endpoint *endpoint,
+                                   const napi_value *argv,
+                                   const char *syscall) {
+  struct sd_destination *to;
+  struct sd_peer *peer;
+  char host[SD_HOST_MAX];
+  union sd_addr addr;
+  double port;
+  if (!sd_arg_host(env, argv[0], "host", host) ||
+      !sd_arg_integer(env, argv[1], "port", 1, UINT16_MAX, &port) ||
+      !sd_arg_address(env, syscall, "host", host, (int)port, &addr))
+    return NULL;
+  to = sd_destination_find(endpoint, host, (int)port);
+  peer =
+      to ? to->peer
+         : sd_peer_get(endpoint, sd_endpoint_assoc_of(endpoint, &addr), &addr);
+  if (peer && sd_peer_present(endpoint, peer))
+    return peer;
+  sd_throw_system(env, syscall, -ENOTCONN, host, (int)port);
+  return NULL;
+}
+
+/* Shuts an association down or aborts it. A handshake that is not finished is
+ * no reason to lose messages, so it is shut down later. */
+static int sd_peer_disconnect(struct sd_endpoint *endpoint,
+                              struct sd_peer *peer, bool aborts,
+                              const struct iovec *reason) {
+  int error;
+  if (!peer->id && !aborts) {
+    peer->ending = true;
+    return 0;
+  }
+  error = sd_sys_end(endpoint->handle.fd, peer->id,
+                     peer->id ? NULL : &peer->own.addr,
+                     aborts ? SCTP_ABORT : SCTP_EOF, reason);
+  if (error == 0 && aborts)
+    peer->aborted = true;
+  return error == -EPIPE ? 0 : error; /* it has ended, as the queue will tell */
+}
+
+/* disconnect(host, port, aborts, reason): `reason` are the bytes of a text, or
+ * undefined. */
+static napi_value sd_js_endpoint_disconnect(napi_env env,
+                                            napi_callback_info info) {
+  napi_value argv[4], self;
+  struct iovec reason = {0};
+  struct sd_endpoint *endpoint = sd_this(env, info, 4, argv, &self);
+  struct sd_peer *peer;
+  napi_valuetype type;
+  bool aborts;
+  int error;
+  if (!endpoint || !sd_check_open(env, &endpoint->handle))
+    return NULL;
+  SD_CHECK(env, napi_get_value_bool(env, argv[2], &aborts));
+  SD_CHECK(env, napi_typeof(env, argv[3], &type));
+  if (type != napi_undefined &&
+      !sd_arg_bytes(env, argv[3], "reason", &reason.iov_base, &reason.iov_len))
+    return NULL;
+  peer = sd_arg_peer(env, endpoint, argv, "disconnect");
+  if (!peer)
+    return NULL;
+  error = sd_peer_disconnect(endpoint, peer, aborts,
+                             type == napi_undefined ? NULL : &reason);
+  if (error < 0)
+    sd_throw_system(env, "disconnect", error, peer->own.host, peer->own.port);
+  return NULL;
+}
+
+/* Makes { host, port, associationId, outstanding, addresses } of a peer. */
+static napi_value sd_peer_object(struct sd_endpoint *endpoint,
+                                 struct sd_peer *peer) {
+  napi_env env = endpoint->handle.addon->env;
+  sctp_assoc_t id =
+      peer->id ? peer->id : sd_endpoint_assoc_of(endpoint, &peer->own.addr);
+  napi_value object, addresses;
+  char *packed;
+  int count = sd_sys_peer_addresses(endpoint->handle.fd, id, &packed);
+  addresses = count > 0 ? sd_addrs_array(env, packed, count, &peer->own.addr)
+                        : sd_addrs_array(env, (char *)&peer->own.addr, 1,
+                                         &peer->own.addr);
+  sd_sys_free_peer(packed);
+  sd_quota_refresh(endpoint, peer);
+  if (!addresses)
+    return NULL;
+  SD_CHECK(env, napi_create_object(env, &object));
+  if (sd_define_string(env, object, "host", peer->own.host) &&
+      sd_define_number(env, object, "port", peer->own.port) &&
+      sd_define_number(env, object, "associationId", id) &&
+      sd_define_number(env, object, "outstanding", peer->quota.chunks) &&
+      sd_define(env, object, "addresses", addresses))
+    return object;
+  sd_throw_status(env);
+  return NULL;
+}
+
+/* peers() returns an object for each peer that is there. */
+static napi_value sd_js_endpoint_peers(napi_env env, napi_callback_info info) {
+  napi_value self, array, object;
+  struct sd_endpoint *endpoint = sd_this(env, info, 0, NULL, &self);
+  struct sd_node *node;
+  uint32_t count = 0;
+  size_t i;
+  if (!endpoint || !sd_check_open(env, &endpoint->handle))
+    return NULL;
+  SD_CHECK(env, napi_create_array(env, &array));
+  for (i = 0; i < endpoint->destinations.size; i++)
+    for (node = endpoint->destinations.slots[i]; node; node = node->next) {
+      struct sd_destination *to = (struct sd_destination *)node;
+      if (to != &to->peer->own || !sd_peer_present(endpoint, to->peer))
+        continue;
+      object = sd_peer_object(endpoint, to->peer);
+      if (!object)
+        return NULL;
+      if (!sd_define_element(env, array, count++, object)) {
+        sd_throw_status(env);
+        return NULL;
+      }
+    }
+  return array;
+}
+
 static napi_value sd_js_endpoint_close(napi_env env, napi_callback_info info) {
   napi_value self;
   struct sd_endpoint *endpoint = sd_this(env, info, 0, NULL, &self);
-  if (endpoint && endpoint->handle.state == SD_OPEN)
-    sd_endpoint_close(endpoint);
+  if (!endpoint || endpoint->handle.state != SD_OPEN)
+    return NULL;
+  if (!sd_endpoint_hold(endpoint, true))
+    sd_throw_status(env);
+  sd_endpoint_close(endpoint);
   return NULL;
 }
+
+/* In section 6.7, since it makes a socket. */
+static napi_value sd_js_endpoint_peel_off(napi_env env,
+                                          napi_callback_info info);
 
 /* Gets Symbol.dispose, or undefined if this version of Node has none. */
 static napi_status sd_symbol_dispose(napi_env env, napi_value *result) {
@@ -3865,10 +4199,18 @@ static napi_status sd_wrap_send(napi_env env, struct sd_addon *addon) {
   return status;
 }
 
-static napi_status sd_define_endpoint(napi_env env, struct sd_addon *addon) {
+static napi_status sd_define_endpoint(napi_env env, struct sd_addon *addon,
+                                      napi_value exports) {
   napi_property_descriptor methods[] = {
       SD_METHOD("send", sd_js_endpoint_send),
       SD_METHOD("sendBatch", sd_js_endpoint_send_batch),
+      SD_METHOD("pause", sd_js_endpoint_pause),
+      SD_METHOD("resume", sd_js_endpoint_resume),
+      SD_METHOD("peers", sd_js_endpoint_peers),
+      SD_METHOD("disconnect", sd_js_endpoint_disconnect),
+      SD_METHOD("peelOff", sd_js_endpoint_peel_off),
+      SD_METHOD("getOption", sd_js_get_option),
+      SD_METHOD("setOption", sd_js_set_option),
       SD_METHOD("close", sd_js_endpoint_close),
       SD_METHOD("address", sd_js_address),
       SD_METHOD("ref", sd_js_ref),
@@ -3879,7 +4221,7 @@ static napi_status sd_define_endpoint(napi_env env, struct sd_addon *addon) {
       SD_METHOD(NULL, sd_js_endpoint_close), /* [Symbol.dispose] */
   };
   size_t count = sizeof methods / sizeof *methods;
-  napi_value dispose;
+  napi_value dispose, class;
   napi_valuetype type;
   napi_status status = sd_symbol_dispose(env, &dispose);
   if (status == napi_ok)
@@ -3890,7 +4232,13 @@ static napi_status sd_define_endpoint(napi_env env, struct sd_addon *addon) {
   if (type != napi_symbol)
     count--;
   status = sd_define_class(env, addon, SD_ENDPOINT, "Endpoint", methods, count);
-  return status == napi_ok ? sd_wrap_send(env, addon) : status;
+  if (status == napi_ok)
+    status = sd_wrap_send(env, addon);
+  if (status == napi_ok)
+    status = napi_get_reference_value(env, addon->classes[SD_ENDPOINT], &class);
+  return status == napi_ok
+             ? napi_set_named_property(env, exports, "Endpoint", class)
+             : status;
 }
 
 /* --- 5.9 Open ------------------------------------------------------------- */
@@ -3944,19 +4292,20 @@ static int sd_endpoint_options(int fd, int family) {
   return error;
 }
 
-/* Makes a socket that is bound and listens. Returns the descriptor, or
- * -errno and in `syscall` the call that failed. */
-static int sd_endpoint_socket(union sd_addr *addr, const char **syscall) {
+/* Makes a socket that is bound and listens. Returns the descriptor, and in
+ * `addr` its first address, or -errno and in `syscall` the call that failed. */
+static int sd_endpoint_socket(struct sd_addrs *locals, union sd_addr *addr,
+                              const char **syscall) {
   int fd, error;
   *syscall = "socket";
-  fd = sd_sys_socket(addr->sa.sa_family, SOCK_SEQPACKET);
+  fd = sd_sys_socket(locals->family, SOCK_SEQPACKET);
   if (fd < 0)
     return fd;
   *syscall = "setsockopt";
-  error = sd_endpoint_options(fd, addr->sa.sa_family);
+  error = sd_endpoint_options(fd, locals->family);
   if (error == 0) {
     *syscall = "bind";
-    error = sd_sys_bind(fd, addr);
+    error = sd_sys_bindx(fd, locals, SCTP_BINDX_ADD_ADDR);
   }
   if (error == 0) {
     *syscall = "listen";
@@ -3972,29 +4321,37 @@ static int sd_endpoint_socket(union sd_addr *addr, const char **syscall) {
   return error;
 }
 
-/* Makes the function for each message and the arrays of strings and
- * callbacks, and stores them in the endpoint's object. */
-static bool sd_endpoint_make_on_message(struct sd_endpoint *endpoint,
-                                        napi_value object, napi_value on_recv) {
+/* Makes the functions for messages, errors and resume(), and the arrays of
+ * strings and callbacks, and stores them in the endpoint's object. */
+static bool sd_endpoint_make_receiver(struct sd_endpoint *endpoint,
+                                      napi_value object, napi_value on_recv) {
   struct sd_addon *addon = endpoint->handle.addon;
   napi_env env = addon->env;
-  napi_value bind, on_message, argv[3] = {on_recv};
+  napi_value make, receiver, on_message, on_error, on_resume;
+  napi_value argv[3] = {on_recv};
   return napi_create_array(env, &argv[1]) == napi_ok &&
          napi_create_array(env, &argv[2]) == napi_ok &&
-         napi_get_reference_value(env, addon->make_on_message, &bind) ==
+         napi_get_reference_value(env, addon->make_receiver, &make) ==
              napi_ok &&
-         napi_call_function(env, bind, bind, 3, argv, &on_message) == napi_ok &&
-         sd_hide(env, object, "onRecv", on_recv, &endpoint->on_recv) &&
+         napi_call_function(env, make, make, 3, argv, &receiver) == napi_ok &&
+         napi_get_named_property(env, receiver, "onMessage", &on_message) ==
+             napi_ok &&
+         napi_get_named_property(env, receiver, "onError", &on_error) ==
+             napi_ok &&
+         napi_get_named_property(env, receiver, "onResume", &on_resume) ==
+             napi_ok &&
          sd_hide(env, object, "names", argv[1], &endpoint->host_strings) &&
          sd_hide(env, object, "callbacks", argv[2], &endpoint->callbacks) &&
          sd_hide(env, object, "onMessage", on_message,
-                 &endpoint->handle.on_message);
+                 &endpoint->handle.on_message) &&
+         sd_hide(env, object, "onError", on_error, &endpoint->on_error) &&
+         sd_hide(env, object, "onResume", on_resume, &endpoint->on_resume);
 }
 
 static napi_value sd_endpoint_object(struct sd_endpoint *endpoint,
                                      napi_value on_recv) {
   napi_value object = sd_handle_object(&endpoint->handle);
-  if (!object || sd_endpoint_make_on_message(endpoint, object, on_recv))
+  if (!object || sd_endpoint_make_receiver(endpoint, object, on_recv))
     return object;
   sd_throw_status(endpoint->handle.addon->env);
   return NULL;
@@ -4023,11 +4380,35 @@ static struct sd_endpoint *sd_endpoint_new(struct sd_addon *addon, int fd) {
   return endpoint;
 }
 
+/* Reads bindHost: an address, or an array of them. */
+static bool sd_arg_bind_host(napi_env env, napi_value value,
+                             struct sd_addrs *locals) {
+  char host[SD_HOST_MAX];
+  union sd_addr addr;
+  bool list;
+  if (napi_is_array(env, value, &list) != napi_ok) {
+    sd_throw_status(env);
+    return false;
+  }
+  if (!list) {
+    memset(locals, 0, sizeof *locals);
+    return sd_arg_host(env, value, "bindHost", host) &&
+           sd_arg_address(env, "bind", "bindHost", host, 0, &addr) &&
+           sd_addrs_add(locals, &addr);
+  }
+  if (!sd_arg_addresses(env, value, "bind", "bindHost", 0, locals))
+    return false;
+  if (locals->count == 0)
+    sd_throw_range(env, "bindHost.length", ">= 1", "0");
+  return locals->count > 0;
+}
+
 static napi_value sd_js_open(napi_env env, napi_callback_info info) {
   size_t argc = 4;
   napi_value argv[4], object;
   char host[SD_HOST_MAX];
   double port, recv_max;
+  struct sd_addrs locals;
   union sd_addr addr;
   struct sd_addon *addon;
   struct sd_endpoint *endpoint;
@@ -4035,14 +4416,16 @@ static napi_value sd_js_open(napi_env env, napi_callback_info info) {
   int fd;
   SD_CHECK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
   SD_CHECK(env, napi_get_instance_data(env, (void **)&addon));
-  if (!sd_arg_host(env, argv[0], "bindHost", host) ||
+  if (!sd_arg_bind_host(env, argv[0], &locals) ||
       !sd_arg_integer(env, argv[1], "bindPort", 0, UINT16_MAX, &port) ||
       !sd_arg_integer(env, argv[2], "recvMaxlen", 1, SD_RECV_MAX, &recv_max) ||
-      !sd_arg_address(env, "bind", "bindHost", host, (int)port, &addr) ||
       !sd_arg_function(env, argv[3], "onRecv"))
     return NULL;
-  fd = sd_endpoint_socket(&addr, &syscall);
+  sd_addrs_set_port(&locals, (int)port);
+  sd_addrs_next(locals.packed, 0, &addr);
+  fd = sd_endpoint_socket(&locals, &addr, &syscall);
   if (fd < 0) {
+    sd_addr_format(&addr, host);
     sd_throw_system(env, syscall, fd, strcmp(syscall, "bind") ? NULL : host,
                     (int)port);
     return NULL;
@@ -4053,6 +4436,7 @@ static napi_value sd_js_open(napi_env env, napi_callback_info info) {
     return NULL;
   }
   endpoint->assembly.max = (size_t)recv_max;
+  endpoint->locals = locals;
   endpoint->handle.local = addr;
   object = sd_handle_return(&endpoint->handle,
                             sd_endpoint_object(endpoint, argv[3]));
@@ -4085,10 +4469,12 @@ struct sd_socket {
   bool accepted;
   bool reading;     /* JavaScript wants messages */
   bool poll_silent; /* poll() may not report the end any more */
+  bool peeled;      /* it was an endpoint's, which other calls shut down */
+  bool skipping;    /* the present message is too long, drop its pieces */
   bool restarted;   /* the association belongs to the peer's next life */
   bool moved;       /* another handle has this socket, too */
   int send_error;   /* error that a send met first: no receive will meet it */
-  struct sd_partial partial;
+  struct sd_partial *partials; /* unfinished messages, one for a stream */
   struct sd_assembly assembly;
   napi_ref unsent;  /* messages that send() could not hand over yet, or NULL */
   uint32_t next;    /* index of the first of these */
@@ -4216,35 +4602,6 @@ static void sd_throw_socket(napi_env env, const char *syscall, int error,
     sd_throw_addrs(env, syscall, error, locals);
 }
 
-/* Makes an array of { address, family, port }, with `first` in front if it
- * is among them. Returns NULL after an exception. */
-static napi_value sd_addrs_array(napi_env env, const char *packed, int count,
-                                 const union sd_addr *first) {
-  size_t offset = 0;
-  union sd_addr addr;
-  napi_value array, object;
-  int front = -1, i;
-  SD_CHECK(env, napi_create_array_with_length(env, (size_t)count, &array));
-  for (i = 0; i < count && front < 0; i++) {
-    offset = sd_addrs_next(packed, offset, &addr);
-    if (sd_addr_same(&addr, first))
-      front = i;
-  }
-  for (offset = 0, i = 0; i < count; i++) {
-    int index = i == front ? 0 : i < front ? i + 1 : i;
-    offset = sd_addrs_next(packed, offset, &addr);
-    sd_addr_find_scope(&addr);
-    object = sd_addr_object(env, &addr);
-    if (!object)
-      return NULL;
-    if (!sd_define_element(env, array, (uint32_t)index, object)) {
-      sd_throw_status(env);
-      return NULL;
-    }
-  }
-  return array;
-}
-
 /* Makes the array of the local addresses of an association or, with id 0, of
  * a listener. */
 static napi_value sd_local_addresses(napi_env env, int fd, sctp_assoc_t id,
@@ -4271,6 +4628,52 @@ static struct sd_socket *sd_socket_new(const struct sd_kind *kind,
   return socket;
 }
 
+/* Returns the pointer to the unfinished message of a stream, or to the end of
+ * the list. */
+static struct sd_partial **sd_socket_find_partial(struct sd_socket *socket,
+                                                  uint32_t stream) {
+  struct sd_partial **link = &socket->partials;
+  while (*link && (*link)->stream != stream)
+    link = &(*link)->next;
+  return link;
+}
+
+/* Removes an unfinished message from the list, if there is one. */
+static void sd_socket_drop_partial(struct sd_socket *socket,
+                                   struct sd_partial **link) {
+  struct sd_partial *partial = *link;
+  if (!partial)
+    return;
+  *link = partial->next;
+  sd_partial_drop(&socket->assembly, partial);
+  free(partial);
+}
+
+static void sd_socket_drop_partials(struct sd_socket *socket) {
+  while (socket->partials)
+    sd_socket_drop_partial(socket, &socket->partials);
+  socket->skipping = false;
+}
+
+/* Handles SCTP_PARTIAL_DELIVERY_EVENT (RFC 6458 section 6.1.7). Without I-DATA
+ * chunks, Linux does not say of which stream the message was, but there is
+ * only one. */
+static void
+sd_socket_handle_message_aborted(struct sd_socket *socket,
+                                 const struct sctp_pdapi_event *event) {
+  struct sctp_assoc_value interleaving = {0};
+  socklen_t length = sizeof interleaving;
+  sd_sys_getsockopt(socket->handle.fd, IPPROTO_SCTP,
+                    SCTP_INTERLEAVING_SUPPORTED, &interleaving, &length);
+  if (interleaving.assoc_value)
+    sd_socket_drop_partial(
+        socket, sd_socket_find_partial(
+                    socket, sd_stream_of((uint16_t)event->pdapi_stream,
+                                         event->pdapi_flags & 1)));
+  else
+    sd_socket_drop_partials(socket);
+}
+
 /* Emits 'end': no more messages will come. An `error` of 0 stands for a
  * shutdown. */
 static enum sd_next sd_socket_end(struct sd_socket *socket, int error) {
@@ -4281,7 +4684,7 @@ static enum sd_next sd_socket_end(struct sd_socket *socket, int error) {
   bool refused = socket->phase == SD_CONNECTING || socket->phase == SD_REFUSED;
   socket->phase = SD_REPORTED;
   sd_handle_arm(handle, handle->armed & ~UV_READABLE);
-  sd_partial_drop(&socket->assembly, &socket->partial);
+  sd_socket_drop_partials(socket);
   if (error == 0)
     return sd_emit(handle, "end", 0, NULL);
   sd_addr_format(&socket->remote, host);
@@ -4316,7 +4719,7 @@ sd_socket_handle_assoc_change(struct sd_socket *socket,
     socket->phase = SD_SHUT;
     break;
   case SCTP_RESTART:
-    sd_partial_drop(&socket->assembly, &socket->partial);
+    sd_socket_drop_partials(socket);
     break;
   }
 }
@@ -4379,8 +4782,9 @@ static enum sd_next sd_socket_handle_notification(struct sd_socket *socket,
       size >= sizeof event->sn_assoc_change) {
     change = event->sn_assoc_change.sac_state;
     sd_socket_handle_assoc_change(socket, &event->sn_assoc_change, size);
-  } else if (event->sn_header.sn_type == SCTP_PARTIAL_DELIVERY_EVENT) {
-    sd_partial_drop(&socket->assembly, &socket->partial);
+  } else if (event->sn_header.sn_type == SCTP_PARTIAL_DELIVERY_EVENT &&
+             size >= sizeof event->sn_pdapi_event) {
+    sd_socket_handle_message_aborted(socket, &event->sn_pdapi_event);
   }
   if (change == SCTP_COMM_UP && socket->phase == SD_CONNECTING) {
     socket->phase = SD_UP;
@@ -4401,6 +4805,30 @@ static enum sd_next sd_socket_handle_notification(struct sd_socket *socket,
   return sd_emit(handle, "notification", 1, &raw);
 }
 
+/* Handles a piece of a message, whose stream is at `link`, or a message that is
+ * too long. Returns 0, -EMSGSIZE or -ENOBUFS. */
+static int sd_socket_handle_piece(struct sd_socket *socket,
+                                  struct sd_partial **link,
+                                  const struct sctp_rcvinfo *info,
+                                  const char *data, size_t size, bool last) {
+  bool unordered = info->rcv_flags & SCTP_UNORDERED;
+  int error;
+  if (!*link) {
+    *link = calloc(1, sizeof **link);
+    if (!*link)
+      return -ENOBUFS;
+    (*link)->stream = sd_stream_of(info->rcv_sid, unordered);
+  }
+  error = sd_partial_append(&socket->assembly, *link, data, size);
+  if (error == 0 && last) {
+    if (!sd_batch_add_whole(socket->handle.addon, *link, info->rcv_sid,
+                            ntohl(info->rcv_ppid), unordered))
+      error = -ENOBUFS;
+    sd_socket_drop_partial(socket, link);
+  }
+  return error;
+}
+
 /* Handles a received message or piece. */
 static enum sd_next sd_socket_handle_data(struct sd_socket *socket,
                                           struct sd_scope *scope,
@@ -4408,20 +4836,19 @@ static enum sd_next sd_socket_handle_data(struct sd_socket *socket,
                                           const char *data, size_t size) {
   struct sd_handle *handle = &socket->handle;
   struct sd_addon *addon = handle->addon;
+  const struct sctp_rcvinfo *info = &received->info;
   bool last = received->flags & MSG_EOR;
-  uint32_t sid = received->info.rcv_sid, ppid = ntohl(received->info.rcv_ppid);
-  bool unordered = received->info.rcv_flags & SCTP_UNORDERED;
+  bool unordered = info->rcv_flags & SCTP_UNORDERED;
+  struct sd_partial **link =
+      sd_socket_find_partial(socket, sd_stream_of(info->rcv_sid, unordered));
   int error = 0;
-  if (last && !socket->partial.data && size <= socket->assembly.max) {
-    sd_batch_add(addon, size, 0, sid, ppid, unordered);
-  } else {
-    error = sd_partial_append(&socket->assembly, &socket->partial, data, size);
-    if (error == 0 && last) {
-      if (!sd_batch_add_whole(addon, &socket->partial, sid, ppid, unordered))
-        error = -ENOBUFS;
-      sd_partial_drop(&socket->assembly, &socket->partial);
-    }
-  }
+  if (socket->skipping)
+    socket->skipping = !last;
+  else if (last && !*link && size <= socket->assembly.max)
+    sd_batch_add(addon, size, 0, info->rcv_sid, ntohl(info->rcv_ppid),
+                 unordered);
+  else
+    error = sd_socket_handle_piece(socket, link, info, data, size, last);
   if (error < 0)
     return sd_batch_deliver(handle, scope) && sd_socket_end(socket, error);
   return (!sd_batch_full(addon) && addon->bytes < socket->batch_max) ||
@@ -4707,7 +5134,7 @@ static void sd_socket_handle_retry(struct sd_handle *handle) {
 
 static void sd_socket_release(struct sd_handle *handle) {
   struct sd_socket *socket = (struct sd_socket *)handle;
-  sd_partial_drop(&socket->assembly, &socket->partial);
+  sd_socket_drop_partials(socket);
   sd_socket_cancel_unsent(socket);
 }
 
@@ -4822,15 +5249,31 @@ static napi_value sd_js_socket_set_reading(napi_env env,
 }
 
 /* Shuts the association down after the messages of send() (RFC 6458 section
- * 4.1.7). If it has ended already, a receive reports it. */
+ * 4.1.7). If it has ended already, a receive reports it. For an association
+ * that was an endpoint's, shutdown() does nothing. */
 static napi_value sd_js_socket_shutdown(napi_env env, napi_callback_info info) {
   struct sd_socket *socket = sd_this_socket(env, info, 0, NULL);
-  int error = socket && !socket->restarted
-                  ? sd_sys_shutdown(socket->handle.fd, SHUT_WR)
-                  : 0;
-  if (error < 0 && error != -ENOTCONN)
+  int error = 0;
+  if (socket && socket->peeled)
+    error = sd_sys_end(socket->handle.fd, 0, NULL, SCTP_EOF, NULL);
+  else if (socket && !socket->restarted)
+    error = sd_sys_shutdown(socket->handle.fd, SHUT_WR);
+  if (error < 0 && error != -ENOTCONN && error != -EPIPE)
     sd_throw_system(env, "shutdown", error, NULL, 0);
   return NULL;
+}
+
+/* abortWith(reason) aborts the association with these bytes as the text of the
+ * cause. Returns 0 or -errno: -EINVAL unless it was an endpoint's. */
+static napi_value sd_js_socket_abort(napi_env env, napi_callback_info info) {
+  napi_value value;
+  struct sd_socket *socket = sd_this_socket(env, info, 1, &value);
+  struct iovec reason;
+  if (!socket ||
+      !sd_arg_bytes(env, value, "reason", &reason.iov_base, &reason.iov_len))
+    return NULL;
+  return sd_result(env,
+                   sd_sys_end(socket->handle.fd, 0, NULL, SCTP_ABORT, &reason));
 }
 
 /* close(reset) aborts the association if `reset` is true. */
@@ -4924,6 +5367,7 @@ static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
   struct sd_settings settings;
   struct sd_addon *addon;
   struct sd_socket *socket;
+  union sd_addr remote;
   double port, local_port;
   const char *syscall;
   uint32_t option = 0;
@@ -4947,8 +5391,9 @@ static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
     sd_throw_socket(env, syscall, fd, &locals, option);
     return NULL;
   }
-  error = sd_addrs_reach(&locals, &remotes) ? sd_sys_connectx(fd, &remotes)
-                                            : -EAFNOSUPPORT;
+  sd_addrs_next(remotes.packed, 0, &remote);
+  error = sd_addrs_reach(&locals, &remote) ? sd_sys_connectx(fd, &remotes)
+                                           : -EAFNOSUPPORT;
   if (error < 0) {
     sd_sys_close(fd);
     sd_throw_addrs(env, "connect", error, &remotes);
@@ -4960,7 +5405,7 @@ static napi_value sd_js_connect(napi_env env, napi_callback_info info) {
     sd_throw_addrs(env, "connect", -ENOMEM, &remotes);
     return NULL;
   }
-  sd_addrs_next(remotes.packed, 0, &socket->remote);
+  socket->remote = remote;
   socket->reading = true;
   return sd_handle_return(&socket->handle, sd_handle_object(&socket->handle));
 }
@@ -5003,6 +5448,7 @@ static napi_status sd_define_socket(napi_env env, struct sd_addon *addon) {
       SD_METHOD("send", sd_js_socket_send),
       SD_METHOD("setReading", sd_js_socket_set_reading),
       SD_METHOD("shutdown", sd_js_socket_shutdown),
+      SD_METHOD("abortWith", sd_js_socket_abort),
       SD_METHOD("close", sd_js_socket_close),
       SD_METHOD("getOption", sd_js_get_option),
       SD_METHOD("setOption", sd_js_set_option),
@@ -5171,6 +5617,83 @@ static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
   listener->handle.local = local;
   return sd_handle_return(&listener->handle,
                           sd_handle_object(&listener->handle));
+}
+
+/* --- 6.7 Peel-off --------------------------------------------------------- */
+
+/* Takes over the pieces of an endpoint's unfinished message. Returns false if
+ * there is no memory. */
+static bool sd_socket_take_partial(struct sd_socket *socket,
+                                   struct sd_assembly *assembly,
+                                   struct sd_partial *partial) {
+  if (!partial->data)
+    return true;
+  socket->partials = malloc(sizeof *partial);
+  if (!socket->partials)
+    return false;
+  *socket->partials = *partial;
+  socket->assembly.total += partial->capacity;
+  assembly->total -= partial->capacity;
+  memset(partial, 0, sizeof *partial);
+  return true;
+}
+
+/* Makes the socket of a peer's association, which leaves its endpoint, with
+ * what is unread (RFC 6458 section 9.2). Returns NULL, and in `error` why. */
+static struct sd_socket *sd_peer_peel_off(struct sd_endpoint *endpoint,
+                                          struct sd_peer *peer,
+                                          const struct sd_settings *settings,
+                                          int *error) {
+  struct sd_socket *socket;
+  int fd = -ENOTCONN;
+  if (endpoint->appending == peer)
+    fd = -EBUSY;
+  else if (peer->id)
+    fd = sd_sys_peeloff(endpoint->handle.fd, peer->id);
+  *error = fd < 0 ? fd : -ENOMEM;
+  if (fd < 0)
+    return NULL;
+  socket = sd_socket_new(&sd_socket_kind, endpoint->handle.addon, fd,
+                         settings->max_message, settings->batch_max);
+  if (socket) {
+    socket->remote = peer->own.addr;
+    socket->peeled = true;
+    socket->skipping = peer->skipping;
+    socket->phase = SD_UP;
+    *error = sd_set_options(fd, AF_INET, settings->options, settings->count);
+    if (!sd_socket_take_partial(socket, &endpoint->assembly, &peer->partial))
+      *error = -ENOMEM;
+  }
+  sd_peer_part(endpoint, peer);
+  if (!socket || *error == 0)
+    return socket;
+  sd_handle_close(&socket->handle);
+  return NULL;
+}
+
+/* peelOff(host, port, options, maxMessageSize, batchMax) */
+static napi_value sd_js_endpoint_peel_off(napi_env env,
+                                          napi_callback_info info) {
+  napi_value argv[5], self;
+  struct sd_endpoint *endpoint = sd_this(env, info, 5, argv, &self);
+  struct sd_settings settings;
+  struct sd_destination name;
+  struct sd_socket *socket;
+  struct sd_peer *peer;
+  int error;
+  if (!endpoint || !sd_arg_settings(env, argv + 2, &settings) ||
+      !sd_check_open(env, &endpoint->handle))
+    return NULL;
+  peer = sd_arg_peer(env, endpoint, argv, "peeloff");
+  if (!peer)
+    return NULL;
+  name = peer->own;
+  socket = sd_peer_peel_off(endpoint, peer, &settings, &error);
+  if (!socket) {
+    sd_throw_system(env, "peeloff", error, name.host, name.port);
+    return NULL;
+  }
+  return sd_handle_return(&socket->handle, sd_handle_object(&socket->handle));
 }
 
 /* === 7. Kernel tables ===================================================== */
@@ -5722,7 +6245,7 @@ static napi_status sd_keep_function(napi_env env, napi_value functions,
 
 static napi_status sd_compile_deliver(napi_env env, struct sd_addon *addon) {
   const size_t words = sizeof(struct sd_rx_batch) / sizeof(uint32_t);
-  napi_value source, compiled, memory, argv[3], functions;
+  napi_value source, compiled, memory, argv[4], functions;
   void *data = NULL;
   napi_status status = napi_create_string_utf8(
       env, sd_deliver_source, sizeof sd_deliver_source - 1, &source);
@@ -5734,12 +6257,13 @@ static napi_status sd_compile_deliver(napi_env env, struct sd_addon *addon) {
                                        &argv[0])) == napi_ok &&
       (status = napi_create_uint32(env, SD_SLOTS, &argv[1])) == napi_ok &&
       (status = napi_create_uint32(env, SD_LONG, &argv[2])) == napi_ok &&
-      (status = napi_call_function(env, compiled, compiled, 3, argv,
+      (status = napi_create_uint32(env, SD_PAUSED, &argv[3])) == napi_ok &&
+      (status = napi_call_function(env, compiled, compiled, 4, argv,
                                    &functions)) == napi_ok &&
       (status = sd_keep_function(env, functions, "setSlab",
                                  &addon->set_slab)) == napi_ok &&
-      (status = sd_keep_function(env, functions, "makeOnMessage",
-                                 &addon->make_on_message)) == napi_ok &&
+      (status = sd_keep_function(env, functions, "makeReceiver",
+                                 &addon->make_receiver)) == napi_ok &&
       (status = sd_keep_function(env, functions, "makeSend",
                                  &addon->make_send)) == napi_ok &&
       (status = sd_keep_function(env, functions, "blocks", &addon->blocks)) ==
@@ -5778,7 +6302,7 @@ NAPI_MODULE_INIT() {
   SD_CHECK(env, sd_find_storage(env, addon));
   SD_CHECK(env, sd_compile_deliver(env, addon));
   SD_CHECK(env, sd_slab_new(addon));
-  SD_CHECK(env, sd_define_endpoint(env, addon));
+  SD_CHECK(env, sd_define_endpoint(env, addon, exports));
   SD_CHECK(env, sd_define_socket(env, addon));
   SD_CHECK(env, sd_define_listener(env, addon));
   SD_CHECK(env,

@@ -120,9 +120,23 @@ function bytes(value, name) {
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
 }
 
+/** Bytes of the text of an ABORT at most: it has to fit into one packet. */
+const REASON_MAX = 1024;
+
+/** Returns the text that an ABORT gives as its reason, as bytes. */
+function abortReason(value, name) {
+  if (value === undefined || value === null) return undefined;
+  const text = Buffer.from(string(value, name));
+  if (text.length > REASON_MAX) {
+    throw outOfRange(`${name}.length`, `<= ${REASON_MAX} bytes`, text.length);
+  }
+  return text;
+}
+
 module.exports = {
   UINT16,
   UINT32,
+  abortReason,
   address,
   addresses,
   boolean,

@@ -7,7 +7,7 @@
  * `words` is struct sd_rx_batch: next, count, and for each message the fields of
  * struct sd_item.
  */
-module.exports = (words, SLOTS, LONG) => {
+module.exports = (words, SLOTS, LONG, PAUSED) => {
   const { allocUnsafe, allocUnsafeSlow, [Symbol.species]: View } = Buffer;
   const { setPrototypeOf } = Object;
   const { markAsUntransferable } =
@@ -56,11 +56,28 @@ module.exports = (words, SLOTS, LONG) => {
       onMessage(data, words[at + 4], words[at + 5], words[at + 6]);
     }
   }
-  const makeOnMessage = (onRecv, hosts, callbacks) => {
+  const makeReceiver = (onRecv, hosts, callbacks) => {
     setPrototypeOf(hosts, null);
     setPrototypeOf(callbacks, null);
-    return (data, host, port) => {
-      onRecv([data, hosts[host], port]);
+    const held = { __proto__: null };
+    let begin = 0;
+    let end = 0;
+    const receive = (item) => {
+      if (begin === end && !callbacks[PAUSED]) onRecv(item);
+      else held[end++] = item;
+    };
+    return {
+      onMessage(data, host, port) {
+        receive([data, hosts[host], port]);
+      },
+      onError: receive,
+      onResume() {
+        while (begin < end && !callbacks[PAUSED]) {
+          const item = held[begin];
+          delete held[begin++];
+          onRecv(item);
+        }
+      },
     };
   };
   const makeSend = (send) =>
@@ -71,5 +88,5 @@ module.exports = (words, SLOTS, LONG) => {
         throw result;
       },
     }).send;
-  return { setSlab, deliverBatch, makeOnMessage, blocks, makeSend };
+  return { setSlab, deliverBatch, makeReceiver, blocks, makeSend };
 };

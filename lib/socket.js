@@ -3,7 +3,14 @@
 const { Buffer } = require('node:buffer'); // the global one is a getter
 const { addAbortSignal, Duplex } = require('node:stream');
 const { StringDecoder } = require('node:string_decoder');
-const { UINT16, bytes, func, group, integer } = require('./arguments');
+const {
+  UINT16,
+  abortReason,
+  bytes,
+  func,
+  group,
+  integer,
+} = require('./arguments');
 const binding = require('./binding');
 const { Connector, target } = require('./connector');
 const constants = require('./constants');
@@ -560,10 +567,11 @@ class Socket extends Duplex {
   }
 
   abort(reason) {
-    if (reason !== undefined) {
+    const text = abortReason(reason, 'reason');
+    if (text && this.#handle?.abortWith(text) !== 0) {
       throw unavailable(
         'abort(reason)',
-        'Linux sends a reason only from one-to-many sockets, as open() has them',
+        'Linux sends a reason only from one-to-many sockets and peelOff()',
       );
     }
     return this.resetAndDestroy();

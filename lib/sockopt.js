@@ -23,8 +23,11 @@ const {
 const RESERVED = [
   ...['SCTP_EVENTS', 'SCTP_RECVRCVINFO', 'SCTP_RECVNXTINFO'],
   ...['SCTP_I_WANT_MAPPED_V4_ADDR', 'SCTP_FRAGMENT_INTERLEAVE'],
-  ...['SCTP_INTERLEAVING_SUPPORTED', 'SCTP_AUTOCLOSE', 'IPV6_V6ONLY'],
+  ...['SCTP_INTERLEAVING_SUPPORTED', 'IPV6_V6ONLY'],
 ];
+
+/** Options that only a one-to-many socket has. */
+const ONE_TO_MANY = ['SCTP_AUTOCLOSE'];
 
 /** Options of RFC 6458 that Linux does not have. */
 const LACKING = ['SCTP_EXPLICIT_EOR', 'SCTP_USE_EXT_RCVINFO'];
@@ -79,6 +82,10 @@ function checkList(value, type, name) {
   );
 }
 
+/** Returns the field that names the association, or undefined. */
+const associationField = (fields) =>
+  fields.find(({ name, type }) => type === 'i32' && name.endsWith('assoc_id'));
+
 /**
  * Checks the fields of a struct. The association, ports and the number of elements
  * of a list are filled in: `known` has what its socket knows of them.
@@ -89,9 +96,7 @@ function checkFields(of, values, known, path) {
   }
   const fields = fieldsOf(of);
   const checked = {};
-  const id = fields.find(
-    ({ name, type }) => type === 'i32' && name.endsWith('assoc_id'),
-  );
+  const id = associationField(fields);
   if (id && known.association) checked[id.name] = known.association;
   for (const [name, value] of Object.entries(values)) {
     const field = fields.find((candidate) => candidate.name === name);
@@ -142,16 +147,22 @@ function structOf(syscall, name) {
 }
 
 /** Throws if an option is one that the package relies on. */
-function checkReserved(name, { se_type, se_on }) {
+function checkReserved(name, { se_type, se_on }, { oneToMany }) {
   const reserved =
     name === 'SCTP_EVENT'
       ? !se_on &&
         notifications.find(({ number }) => number === se_type)?.subscribed ===
           'always'
-      : RESERVED.includes(name);
+      : RESERVED.includes(name) || (!oneToMany && ONE_TO_MANY.includes(name));
   if (reserved) {
     throw invalidValue('name', 'is an option that the package relies on', name);
   }
+}
+
+/** Returns whether an option may be that of one association. */
+function isPerAssociation(name) {
+  const row = option(name);
+  return !row || associationField(fieldsOf(row.of)) !== undefined;
 }
 
 /** Returns the fields of an option. `fields` say what it is about. */
@@ -166,9 +177,9 @@ function getOption(handle, name, fields = {}, known = {}) {
 function setOption(handle, name, fields, known = {}) {
   const of = structOf('setsockopt', name);
   const checked = checkFields(of, fields, known, 'fields');
-  checkReserved(name, checked);
+  checkReserved(name, checked, known);
   const error = writeOption(handle, name, checked);
   if (error) throw failure('setsockopt', error, name);
 }
 
-module.exports = { failure, getOption, setOption };
+module.exports = { failure, getOption, isPerAssociation, setOption };

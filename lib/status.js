@@ -13,9 +13,12 @@ const path = (info) => ({
   mtu: info.spinfo_mtu,
 });
 
-/** Returns what socket.status() does, or undefined if there is no association. */
-function status(handle) {
-  const values = readOption(handle, 'SCTP_STATUS');
+/**
+ * Returns what socket.status() does, or undefined if there is no association. An
+ * endpoint's has an id.
+ */
+function status(handle, sstat_assoc_id) {
+  const values = readOption(handle, 'SCTP_STATUS', { sstat_assoc_id });
   if (!values) return undefined;
   const primary = values.sstat_primary;
   return {

@@ -34,7 +34,10 @@ const openTable = [
   [['0.0.0.0'], type],
   [['0.0.0.0', 0], type],
   [['0.0.0.0', 0, 100], type],
-  ...[...strangers, 1, onRecv].map((v) => [[v, 0, 100, onRecv], type]),
+  ...[...strangers.filter((v) => !Array.isArray(v)), 1, onRecv].map((v) => [
+    [v, 0, 100, onRecv],
+    type,
+  ]),
   ...[...strangers, '1', onRecv].map((v) => [['::', v, 100, onRecv], type]),
   ...[...strangers, '1', onRecv].map((v) => [['::', 0, v, onRecv], type]),
   ...[...strangers, '1', 1].map((v) => [['::', 0, 100, v], type]),

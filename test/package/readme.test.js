@@ -45,7 +45,7 @@ async function line(child, pattern) {
 }
 
 test('README.md and docs/datagrams.md have their snippets', () => {
-  assert.equal(snippets.length, 3);
+  assert.equal(snippets.length, 4);
 });
 
 /** The snippet as a user runs it, who has installed the package. */
@@ -73,6 +73,16 @@ test('the snippet of onDrain sends all', async () => {
     cwd: root,
   });
   assert.deepEqual([stderr, stdout, code], ['', '', 0]);
+});
+
+test('the snippet of peelOff() answers from a socket of its own', async () => {
+  const { code, stdout, stderr } = await runScript(asUser(snippets[3]), {
+    cwd: root,
+  });
+  assert.deepEqual(
+    [stderr, stdout, code],
+    ['', 'here it is, from 1 peer\n', 0],
+  );
 });
 
 const INSTALL = 'docs/install.md';

@@ -33,17 +33,43 @@ endpoint.onDrain = (host, port) => host ?? port?.toFixed();
 endpoint.onDrain = null;
 endpoint.onPeer = (state, host, port, error) => {
   const states: 'up' | 'down' | 'restart' = state;
-  const code: 'ECONNREFUSED' | 'ETIMEDOUT' | 'ECONNRESET' | undefined =
-    error?.code;
+  const code:
+    | 'ECONNREFUSED'
+    | 'ETIMEDOUT'
+    | 'ECONNRESET'
+    | 'ECONNABORTED'
+    | undefined = error?.code;
   console.log(states, host.length, port.toFixed(), code, error?.reason);
 };
 endpoint.onUndelivered = (data, host, port, left) =>
   console.log(data.readUInt8(), host.length, port.toFixed(), left === true);
 const { address, family, port } = endpoint.address();
 const families: 'IPv4' | 'IPv6' = family;
-endpoint.ref().unref().close();
+endpoint.ref().unref().pause().resume().close();
 endpoint[Symbol.dispose]();
 console.log(same, result, sent, address.length, families, port.toFixed());
+
+open(['10.0.0.1', '10.1.0.1'], 5000, 65536, () => {});
+for (const peer of endpoint.peers()) {
+  const outstanding: number = peer.outstanding;
+  // @ts-expect-error a peer that has not answered has no window
+  const rwnd: number = peer.rwnd;
+  endpoint.disconnect(peer.host, peer.port, { abort: true, reason: 'x' });
+  console.log(outstanding, rwnd, peer.stateName === 'SCTP_ESTABLISHED');
+}
+const rto: number = endpoint.getOption('SCTP_RTOINFO', '::1', 5000).srto_max;
+endpoint.setOption('SCTP_RTOINFO', { srto_max: rto }, '::1', 5000);
+endpoint.setOption('SCTP_AUTOCLOSE', { value: 60 });
+const socket: sctp.Socket = endpoint.peelOff('::1', 5000, {
+  maxMessageSize: 1000,
+});
+socket.abort('x');
+// @ts-expect-error there is no such option
+endpoint.getOption('SCTP_RTO');
+// @ts-expect-error the option has no such field
+endpoint.setOption('SCTP_RTOINFO', { max: 1 });
+// @ts-expect-error the port is missing
+endpoint.peelOff('::1');
 
 // @ts-expect-error a string is not a message
 endpoint.send('text', '::1', 5000);
