@@ -507,6 +507,16 @@ export interface AssociationOptions {
    */
   scheduler?: 'fcfs' | 'priority' | 'round-robin' | 'fair' | 'weighted' | null;
   /**
+   * Whether the pieces of messages on different streams may alternate (I-DATA
+   * chunks, RFC 8260 section 2), so that a long message holds up no other stream.
+   * Both sides need it; if the peer lacks it, messages go as ever. It fails with
+   * `EPERM` if the sysctl `net.sctp.intl_enable` is 0. All unfinished messages of
+   * a socket together may take 64 MiB; then it ends with `ENOBUFS`.
+   *
+   * @defaultValue `false`
+   */
+  interleaving?: boolean | null;
+  /**
    * UDP port of the peer: packets are sent in UDP (RFC 6951). Throws
    * `ERR_SCTP_NOT_ENABLED` if the sysctl `net.sctp.udp_port` of this host is 0.
    * Linux 5.11.

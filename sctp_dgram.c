@@ -1790,6 +1790,7 @@ static napi_status sd_define_class(napi_env env, struct sd_addon *addon,
 struct sd_partial {
   struct sd_partial *next; /* an unfinished message of another stream */
   uint32_t stream;         /* see sd_stream_of() */
+  uint32_t ppid; /* of the first piece: with I-DATA the others have none */
   char *data;
   size_t length;
   size_t capacity;
@@ -3469,6 +3470,7 @@ static enum sd_next sd_endpoint_handle_data(struct sd_endpoint *endpoint,
                  (uint32_t)peer->own.port, true);
   else {
     peer->partial.stream = sd_stream_of(received->info.rcv_sid, true);
+    peer->partial.ppid = ntohl(received->info.rcv_ppid);
     next = sd_endpoint_handle_piece(endpoint, scope, peer, data, size, last);
   }
   if (next == SD_CONTINUE && (peer->ended_early || sd_batch_full(addon)))
@@ -4818,11 +4820,12 @@ static int sd_socket_handle_piece(struct sd_socket *socket,
     if (!*link)
       return -ENOBUFS;
     (*link)->stream = sd_stream_of(info->rcv_sid, unordered);
+    (*link)->ppid = ntohl(info->rcv_ppid);
   }
   error = sd_partial_append(&socket->assembly, *link, data, size);
   if (error == 0 && last) {
     if (!sd_batch_add_whole(socket->handle.addon, *link, info->rcv_sid,
-                            ntohl(info->rcv_ppid), unordered))
+                            (*link)->ppid, unordered))
       error = -ENOBUFS;
     sd_socket_drop_partial(socket, link);
   }

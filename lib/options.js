@@ -199,6 +199,17 @@ const KERNEL_OPTIONS = [
       SCTP_STREAM_SCHEDULER: { assoc_value: SCHEDULERS.indexOf(name) },
     }),
   ],
+  // Linux allows I-DATA only with fragment interleave.
+  [
+    'interleaving',
+    boolean,
+    (on) => ({
+      ...(on && {
+        SCTP_FRAGMENT_INTERLEAVE: { value: 1 },
+        SCTP_INTERLEAVING_SUPPORTED: { assoc_value: 1 },
+      }),
+    }),
+  ],
   ['udpEncapsulation', number(1, UINT16), encapsulation],
   ['auth', auth, authOptions],
   // Linux spreads associations only over sockets with SO_REUSEPORT.
