@@ -563,6 +563,13 @@ export interface ListenOptions {
    * @defaultValue `false`
    */
   reusePort?: boolean | null;
+  /**
+   * A one-to-one SCTP socket that another program has made and bound, such as
+   * systemd: the server takes it over and closes it. Host and port are not used,
+   * and `ipv6Only` stays as it is. Fails with `EBADF`, `ENOTSOCK` or, for a socket
+   * of another kind, `EPROTOTYPE`.
+   */
+  fd?: number | null;
   /** Closes the server when it is aborted. */
   signal?: AbortSignal | null;
 }

@@ -695,6 +695,25 @@ static int sd_sys_get_port(int fd, union sd_addr *addr) {
   return 0;
 }
 
+/* Prepares a one-to-one socket that another program has made, and finds its
+ * address. Returns -EPROTOTYPE for any other socket. */
+static int sd_sys_adopt(int fd, union sd_addr *addr) {
+  int type = 0, protocol = 0, flags = fcntl(fd, F_GETFL);
+  socklen_t type_length = sizeof type, protocol_length = sizeof protocol;
+  socklen_t length = sizeof *addr;
+  memset(addr, 0, sizeof *addr);
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length) < 0 ||
+      getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &protocol_length) < 0)
+    return -errno;
+  if (type != SOCK_STREAM || protocol != IPPROTO_SCTP)
+    return -EPROTOTYPE;
+  if (getsockname(fd, &addr->sa, &length) < 0 ||
+      fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+      fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+    return -errno;
+  return 0;
+}
+
 static int sd_sys_dup(int fd) {
   int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   return copy < 0 ? -errno : copy;
@@ -4546,6 +4565,18 @@ static bool sd_arg_settings(napi_env env, const napi_value *argv,
   return true;
 }
 
+/* Sets the options of a one-to-one socket. Returns -errno, and in `option` the
+ * index of the setting that failed, counted from 1 on. */
+static int sd_apply_settings(int fd, int family,
+                             const struct sd_settings *settings,
+                             uint32_t *option) {
+  int error = sd_set_common_options(fd, family);
+  if (error == 0)
+    for (*option = 0; *option < settings->count && error == 0;)
+      error = sd_set_options(fd, family, &settings->options[(*option)++], 1);
+  return error;
+}
+
 /* Makes a one-to-one socket and binds it, if there are local addresses. Returns
  * the descriptor, or -errno, in `syscall` what failed, and in `option` the
  * index of the setting that failed. */
@@ -4558,10 +4589,7 @@ static int sd_stream_socket(int family, const struct sd_settings *settings,
   if (fd < 0)
     return fd;
   *syscall = "setsockopt";
-  error = sd_set_common_options(fd, family);
-  if (error == 0)
-    for (*option = 0; *option < settings->count && error == 0;)
-      error = sd_set_options(fd, family, &settings->options[(*option)++], 1);
+  error = sd_apply_settings(fd, family, settings, option);
   if (error == 0 && locals->count) {
     *syscall = "bind";
     error = sd_sys_bindx(fd, locals, SCTP_BINDX_ADD_ADDR);
@@ -5574,6 +5602,34 @@ static napi_status sd_define_listener(napi_env env, struct sd_addon *addon) {
                          sizeof methods / sizeof *methods);
 }
 
+/* Lets a socket listen and makes its listener, which takes over `fd`. Throws
+ * and returns NULL if that fails; then `fd` is closed, if it is our own. */
+static napi_value sd_listener_return(struct sd_addon *addon, int fd, bool own,
+                                     int backlog, union sd_addr *local,
+                                     const struct sd_settings *settings) {
+  napi_env env = addon->env;
+  struct sd_listener *listener;
+  int error = sd_sys_listen(fd, backlog);
+  if (error == 0)
+    error = sd_sys_get_port(fd, local);
+  if (error < 0) {
+    if (own)
+      sd_sys_close(fd);
+    sd_throw_system(env, "listen", error, NULL, 0);
+    return NULL;
+  }
+  listener = sd_handle_new(sizeof *listener, &sd_listener_kind, addon, fd);
+  if (!listener) {
+    sd_throw_system(env, "listen", -ENOMEM, NULL, 0);
+    return NULL;
+  }
+  listener->max_message = settings->max_message;
+  listener->batch_max = settings->batch_max;
+  listener->handle.local = *local;
+  return sd_handle_return(&listener->handle,
+                          sd_handle_object(&listener->handle));
+}
+
 /* listen(localAddresses, port, backlog, options, maxMessageSize, batchMax)
  * makes a listener, which accepts after start(). */
 static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
@@ -5582,12 +5638,11 @@ static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
   struct sd_addrs locals;
   struct sd_settings settings;
   struct sd_addon *addon;
-  struct sd_listener *listener;
   union sd_addr local;
   double port, backlog;
   const char *syscall;
   uint32_t option = 0;
-  int fd, error;
+  int fd;
   SD_CHECK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
   SD_CHECK(env, napi_get_instance_data(env, (void **)&addon));
   if (!sd_arg_integer(env, argv[1], "port", 0, UINT16_MAX, &port) ||
@@ -5602,24 +5657,38 @@ static napi_value sd_js_listen(napi_env env, napi_callback_info info) {
     return NULL;
   }
   sd_addrs_next(locals.packed, 0, &local);
-  error = sd_sys_listen(fd, (int)backlog);
-  if (error == 0)
-    error = sd_sys_get_port(fd, &local);
+  return sd_listener_return(addon, fd, true, (int)backlog, &local, &settings);
+}
+
+/* listenFd(fd, backlog, options, maxMessageSize, batchMax) does the same with a
+ * socket that another program has made and bound. */
+static napi_value sd_js_listen_fd(napi_env env, napi_callback_info info) {
+  size_t argc = 5;
+  napi_value argv[5];
+  struct sd_settings settings;
+  struct sd_addon *addon;
+  union sd_addr local;
+  double fd, backlog;
+  uint32_t option = 0;
+  int error;
+  SD_CHECK(env, napi_get_cb_info(env, info, &argc, argv, NULL, NULL));
+  SD_CHECK(env, napi_get_instance_data(env, (void **)&addon));
+  if (!sd_arg_integer(env, argv[0], "fd", 0, INT32_MAX, &fd) ||
+      !sd_arg_integer(env, argv[1], "backlog", 0, INT32_MAX, &backlog) ||
+      !sd_arg_settings(env, argv + 2, &settings))
+    return NULL;
+  error = sd_sys_adopt((int)fd, &local);
   if (error < 0) {
-    sd_sys_close(fd);
     sd_throw_system(env, "listen", error, NULL, 0);
     return NULL;
   }
-  listener = sd_handle_new(sizeof *listener, &sd_listener_kind, addon, fd);
-  if (!listener) {
-    sd_throw_system(env, "listen", -ENOMEM, NULL, 0);
+  error = sd_apply_settings((int)fd, local.sa.sa_family, &settings, &option);
+  if (error < 0) {
+    sd_throw_setting(env, error, option);
     return NULL;
   }
-  listener->max_message = settings.max_message;
-  listener->batch_max = settings.batch_max;
-  listener->handle.local = local;
-  return sd_handle_return(&listener->handle,
-                          sd_handle_object(&listener->handle));
+  return sd_listener_return(addon, (int)fd, false, (int)backlog, &local,
+                            &settings);
 }
 
 /* --- 6.7 Peel-off --------------------------------------------------------- */
@@ -6285,6 +6354,7 @@ NAPI_MODULE_INIT() {
       SD_FUNCTION("open", sd_js_open),
       SD_FUNCTION("connect", sd_js_connect),
       SD_FUNCTION("listen", sd_js_listen),
+      SD_FUNCTION("listenFd", sd_js_listen_fd),
       SD_FUNCTION("getNewOption", sd_js_get_new_option),
       SD_FUNCTION("probe", sd_js_probe),
       SD_FUNCTION("tables", sd_js_tables),

@@ -230,7 +230,8 @@ const KERNEL_OPTIONS = [
 
 /** Every other option that connect(), createServer() and listen() know. */
 const OTHER_OPTIONS = [
-  ...['allowHalfOpen', 'backlog', 'family', 'highWaterMark', 'hints', 'host'],
+  ...['allowHalfOpen', 'backlog', 'family', 'fd', 'highWaterMark', 'hints'],
+  ...['host'],
   ...['localAddress', 'localAddresses', 'localPort', 'lookup'],
   ...['maxMessageSize', 'pauseOnConnect', 'port', 'remoteAddresses', 'sctp'],
   ...['signal', 'timeout'],

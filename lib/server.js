@@ -53,7 +53,9 @@ class Server extends EventEmitter {
     const port = validPort(options.port ?? 0, 'options.port');
     const backlog =
       integer(options.backlog, 'options.backlog', 0, 0x7fffffff) || BACKLOG;
-    const host = string(options.host, 'options.host');
+    const fd = integer(options.fd, 'options.fd', 0, 0x7fffffff);
+    const host =
+      fd === undefined ? string(options.host, 'options.host') : undefined;
     const named = host !== undefined && host !== '' && !isIP(host);
     const locals =
       named && !options.localAddresses
@@ -69,7 +71,7 @@ class Server extends EventEmitter {
     this.#settings = own;
     this.#abortWith(options.signal);
     if (callback) this.once('listening', callback);
-    const starting = { port, backlog };
+    const starting = { port, backlog, fd };
     this.#starting = starting;
     if (named) {
       dns.lookup(host, (error, address) => {
@@ -84,14 +86,21 @@ class Server extends EventEmitter {
   }
 
   #listen(locals) {
-    const { port, backlog } = this.#starting;
+    const { port, backlog, fd } = this.#starting;
+    const { maxMessageSize, batchMax } = this.#settings;
+    // It cannot be set any more on a socket that is bound.
+    const { IPV6_V6ONLY, ...kernel } = this.#settings.kernel;
     try {
-      const { kernel, maxMessageSize, batchMax } = this.#settings;
-      this.#handle = withOptions(kernel, (rows) =>
-        binding.listen(
-          ...[locals, port, backlog, rows, maxMessageSize, batchMax],
-        ),
-      );
+      this.#handle =
+        fd === undefined
+          ? withOptions({ IPV6_V6ONLY, ...kernel }, (rows) =>
+              binding.listen(
+                ...[locals, port, backlog, rows, maxMessageSize, batchMax],
+              ),
+            )
+          : withOptions(kernel, (rows) =>
+              binding.listenFd(fd, backlog, rows, maxMessageSize, batchMax),
+            );
     } catch (error) {
       const starting = this.#starting;
       process.nextTick(() => {

@@ -183,7 +183,7 @@ const DIFFERENCES = {
       ),
     ),
     differs(
-      'fd and handles of other sockets are missing',
+      'handles of other sockets are missing',
       'BoundSocket' in net ? { BoundSocket: ['function', undefined] } : {},
     ),
     differs('the other API, and the numbers of the kernel', {
