@@ -4,8 +4,9 @@ const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
-const { messages, runScript, test } = require('../helpers');
+const { finish, messages, runScript, test } = require('../helpers');
 
 const root = path.resolve(__dirname, '../..');
 const read = (file) => fs.readFileSync(path.join(root, file), 'utf8');
@@ -84,6 +85,32 @@ test('the snippet of peelOff() answers from a socket of its own', async () => {
     ['', 'here it is, from 1 peer\n', 0],
   );
 });
+
+/** A program in a folder where the package is installed, as a user has it. */
+function installed(t, program) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'sctp-napi-'));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  fs.mkdirSync(path.join(folder, 'node_modules'));
+  fs.symlinkSync(root, path.join(folder, 'node_modules/sctp-napi'));
+  fs.writeFileSync(path.join(folder, 'program.js'), program);
+  return path.join(folder, 'program.js');
+}
+
+/** Pages whose program is followed by what it prints. */
+for (const page of [
+  ...['authentication', 'delivery', 'multihoming'],
+  ...['options', 'processes', 'streams'],
+]) {
+  test(`the program of docs/${page}.md prints what stands there`, async (t) => {
+    const [program, ...others] = snippetsOf(`docs/${page}.md`, 'js');
+    const [expected] = snippetsOf(`docs/${page}.md`, 'text');
+    assert.deepEqual(others, []);
+    const { code, stdout, stderr } = await finish(process.execPath, [
+      installed(t, program),
+    ]);
+    assert.deepEqual([stderr, stdout, code], ['', expected, 0]);
+  });
+}
 
 const INSTALL = 'docs/install.md';
 
