@@ -185,6 +185,17 @@ test('the links in README.md and docs lead somewhere', () => {
   }
 });
 
+test('docs/features.md names tests that there are', () => {
+  const rows = [
+    ...read('docs/features.md').matchAll(/`([\w-]+\/[\w-]+)`: ([^|;]+)/g),
+  ];
+  assert.ok(rows.length >= 50);
+  for (const [, file, name] of rows) {
+    const source = read(`test/${file}.test.js`);
+    assert.ok(source.includes(name.trim()), `${file}: ${name}`);
+  }
+});
+
 test('an ECMAScript module can import all', async () => {
   const { code, stdout, stderr } = await runScript(
     `import('sctp-napi').then((all) => console.log(
