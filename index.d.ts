@@ -215,8 +215,9 @@ export interface Endpoint {
    * Ends the association with a peer, after all messages to it (SCTP_EOF, RFC
    * 6458 section 5.3.4), or, with `abort`, at once (SCTP_ABORT): then messages
    * are lost, as `onUndelivered` tells. `onPeer` is called with `'down'`, and
-   * with `ECONNABORTED` after an abort. Until then, `send` to it throws
-   * `ESHUTDOWN`; after that it opens a new association.
+   * with `ECONNABORTED` after an abort. If the handshake has not ended, the
+   * association is shut down as soon as it has. `send` to it throws `ESHUTDOWN`
+   * while it shuts down, and then opens a new association.
    *
    * @param options.reason a text of at most 1,024 bytes for the peer, whose error
    *   has it as `reason` (User-Initiated Abort, RFC 9260 section 3.3.10.12).
@@ -238,7 +239,7 @@ export interface Endpoint {
    *
    * @throws as {@link Socket.getOption}, and `ENOTCONN` if there is no such
    *   association, `ERR_INVALID_ARG_VALUE` for an option that associations do not
-   *   have of their own.
+   *   have of their own, such as SCTP_NODELAY, or SCTP_AUTH_SUPPORTED to be set.
    */
   getOption<N extends keyof KernelOptions>(
     name: N,
@@ -268,13 +269,13 @@ export interface Endpoint {
    * 9.2). Its messages are ordered and reliable. What `onRecv` has not been given
    * yet goes to the socket, but for messages received together with the present
    * one; no message goes to both. As long as the socket lives, `send` to this
-   * peer throws `EADDRNOTAVAIL`.
+   * peer throws `EADDRNOTAVAIL`; `onDrain` is not called for it any more.
    *
    * @param options.highWaterMark as for {@link connect}, bytes.
    * @param options.maxMessageSize as for {@link connect}, bytes.
    * @throws {@link NodeJS.ErrnoException} `ENOTCONN`: there is no association, or
-   *   its handshake has not ended; `EMFILE`; `EBUSY` while `onRecv` is told that
-   *   there is no memory for a message.
+   *   its handshake has not ended; `EMFILE`; `EBUSY` in callbacks in front of a
+   *   restart of this peer, or while there is no memory for its message.
    * @throws `ERR_SOCKET_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`
    */
   peelOff(
@@ -566,8 +567,8 @@ export interface ListenOptions {
   /**
    * A one-to-one SCTP socket that another program has made and bound, such as
    * systemd: the server takes it over and closes it. Host and port are not used,
-   * and `ipv6Only` stays as it is. Fails with `EBADF`, `ENOTSOCK` or, for a socket
-   * of another kind, `EPROTOTYPE`.
+   * and `ipv6Only` stays as it is. Fails with `EBADF`, `ENOTSOCK`, `EPROTOTYPE` for
+   * a socket of another kind, or `EEXIST` for one that this package has already.
    */
   fd?: number | null;
   /** Closes the server when it is aborted. */
@@ -903,7 +904,7 @@ export interface Socket extends Duplex {
    * Aborts as {@link Socket.resetAndDestroy} does.
    *
    * @param reason a text of at most 1,024 bytes for the peer, only on a socket of
-   *   {@link Endpoint.peelOff}.
+   *   {@link Endpoint.peelOff}, which has no attribute `address` of `send()`.
    * @throws ERR_FEATURE_UNAVAILABLE_ON_PLATFORM  With a reason on any other socket:
    *   Linux sends none from one-to-one sockets.
    */

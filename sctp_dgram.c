@@ -913,11 +913,19 @@ static int sd_sys_end(int fd, sctp_assoc_t id, const union sd_addr *addr,
 /* Makes a socket of one association of a one-to-many socket. libsctp declares
  * sctp_peeloff_flags() and does not have it. */
 static int sd_sys_peeloff(int fd, sctp_assoc_t id) {
+  /* Without a free descriptor, Linux would end the association. */
+  int spare = sd_sys_dup(fd);
   sctp_peeloff_flags_arg_t argument = {.p_arg.associd = id,
                                        .flags = SOCK_NONBLOCK | SOCK_CLOEXEC};
   socklen_t length = sizeof argument;
-  int error = sd_sys_getsockopt(fd, IPPROTO_SCTP, SCTP_SOCKOPT_PEELOFF_FLAGS,
-                                &argument, &length);
+  int error;
+  if (spare < 0)
+    return spare;
+  sd_sys_close(spare);
+  error = sd_sys_getsockopt(fd, IPPROTO_SCTP, SCTP_SOCKOPT_PEELOFF_FLAGS,
+                            &argument, &length);
+  if (error == -EINVAL) /* there is no such association any more */
+    return -ENOTCONN;
   return error < 0 ? error : argument.p_arg.sd;
 }
 
@@ -1218,6 +1226,15 @@ static void sd_timer_init(struct sd_handle *handle, struct sd_timer *timer,
   timer->next = handle->timers;
   handle->timers = timer;
   handle->uv_handles++;
+}
+
+/* Returns whether a handle has this descriptor already. With a second one,
+ * libuv would end the process when the first is closed. */
+static bool sd_addon_polls(const struct sd_addon *addon, int fd) {
+  const struct sd_handle *handle = addon->handles;
+  while (handle && handle->fd != fd)
+    handle = handle->next;
+  return handle;
 }
 
 /* Takes over `fd`, and closes it if this fails. */
@@ -2483,6 +2500,7 @@ struct sd_endpoint {
   struct sd_destination *to; /* destination of the last send, or NULL: most
                                 often the next send has the same */
   const struct sd_peer *appending; /* its piece is being handled, or NULL */
+  sctp_assoc_t restarting;         /* its notification is being handled, or 0 */
   struct sd_peers ended; /* peers without an association, newest first */
   size_t ended_count;
   struct sd_peers parted; /* peeled off in the receive loop, spare after it */
@@ -2771,6 +2789,17 @@ static bool sd_peer_address(const struct sd_endpoint *endpoint, sctp_assoc_t id,
   return true;
 }
 
+/* Returns the association with this address, or 0. */
+static sctp_assoc_t sd_endpoint_assoc_of(const struct sd_endpoint *endpoint,
+                                         const union sd_addr *addr) {
+  struct sctp_paddrinfo path = {0};
+  socklen_t length = sizeof path;
+  memcpy(&path.spinfo_address, addr, sizeof *addr);
+  sd_sys_getsockopt(endpoint->handle.fd, IPPROTO_SCTP, SCTP_GET_PEER_ADDR_INFO,
+                    &path, &length);
+  return path.spinfo_assoc_id;
+}
+
 /* Returns the peer of an association, named by its primary address whichever
  * of its addresses packets come from. `from` is used if the association has
  * ended already; its scope id is then the value of another field of the
@@ -2894,17 +2923,20 @@ static void sd_quota_set_outstanding(struct sd_quota *quota, uint32_t chunks) {
 static void sd_quota_read(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   const struct sd_sndbuf *sndbuf = &endpoint->quotas.sndbuf;
   struct sd_quota *quota = &peer->quota;
-  struct sctp_status status = {.sstat_assoc_id = peer->id};
-  struct sctp_assoc_stats stats = {.sas_assoc_id = peer->id};
+  sctp_assoc_t id =
+      peer->id ? peer->id : sd_endpoint_assoc_of(endpoint, &peer->own.addr);
+  struct sctp_status status = {.sstat_assoc_id = id};
+  struct sctp_assoc_stats stats = {.sas_assoc_id = id};
   socklen_t length = sizeof status, stats_length = sizeof stats;
   uint32_t sent;
-  if (sndbuf->left == sndbuf->size)
+  bool up = id && sd_sys_getsockopt(sndbuf->fd, IPPROTO_SCTP, SCTP_STATUS,
+                                    &status, &length) == 0;
+  /* It may have ended, and the notification is unread. */
+  if (sndbuf->left == sndbuf->size ||
+      (id && !up && !sd_endpoint_assoc_of(endpoint, &peer->own.addr)))
     sd_quota_set_outstanding(quota, 0);
-  if (peer->id == 0 ||
-      sd_sys_getsockopt(sndbuf->fd, IPPROTO_SCTP, SCTP_STATUS, &status,
-                        &length) < 0 ||
-      sd_sys_getsockopt(sndbuf->fd, IPPROTO_SCTP, SCTP_GET_ASSOC_STATS, &stats,
-                        &stats_length) < 0)
+  if (!up || sd_sys_getsockopt(sndbuf->fd, IPPROTO_SCTP, SCTP_GET_ASSOC_STATS,
+                               &stats, &stats_length) < 0)
     return;
   if (status.sstat_fragmentation_point > 0)
     quota->fragment = (int)status.sstat_fragmentation_point;
@@ -3454,20 +3486,22 @@ static enum sd_next sd_endpoint_handle_piece(struct sd_endpoint *endpoint,
                                              const char *data, size_t size,
                                              bool last) {
   enum sd_next next = SD_CONTINUE;
-  int error = 0;
-  if (!peer->skipping) {
-    error = sd_peer_append(endpoint, scope, peer, data, size, &next);
-    if (error == 0 && last && next == SD_CONTINUE &&
-        !sd_batch_add_whole(endpoint->handle.addon, &peer->partial,
-                            peer->host_index, (uint32_t)peer->own.port, true))
-      error = -ENOBUFS;
-    if (error < 0 || last)
-      sd_partial_drop(&endpoint->assembly, &peer->partial);
-    if (error < 0 && next == SD_CONTINUE)
-      next = sd_endpoint_deliver_error(endpoint, scope, peer, error);
-  }
-  peer->skipping = !last && (peer->skipping || error < 0);
-  return next;
+  bool skips = peer->skipping;
+  int error;
+  peer->skipping = skips && !last;
+  if (skips)
+    return SD_CONTINUE;
+  error = sd_peer_append(endpoint, scope, peer, data, size, &next);
+  if (error == 0 && last && next == SD_CONTINUE &&
+      !sd_batch_add_whole(endpoint->handle.addon, &peer->partial,
+                          peer->host_index, (uint32_t)peer->own.port, true))
+    error = -ENOBUFS;
+  if (error < 0 || last)
+    sd_partial_drop(&endpoint->assembly, &peer->partial);
+  peer->skipping = error < 0 && !last; /* before peelOff() may ask */
+  return error < 0 && next == SD_CONTINUE
+             ? sd_endpoint_deliver_error(endpoint, scope, peer, error)
+             : next;
 }
 
 /* Handles a received message or piece. */
@@ -3485,10 +3519,11 @@ static enum sd_next sd_endpoint_handle_data(struct sd_endpoint *endpoint,
     return sd_endpoint_deliver_error(endpoint, scope, NULL, -ENOBUFS);
   if (last && !peer->partial.data && !peer->skipping &&
       size <= endpoint->assembly.max)
-    sd_batch_add(addon, size, peer->host_index, peer->host_index,
+    sd_batch_add(addon, size, (uint32_t)peer->id, peer->host_index,
                  (uint32_t)peer->own.port, true);
   else {
-    peer->partial.stream = sd_stream_of(received->info.rcv_sid, true);
+    peer->partial.stream = sd_stream_of(
+        received->info.rcv_sid, received->info.rcv_flags & SCTP_UNORDERED);
     peer->partial.ppid = ntohl(received->info.rcv_ppid);
     next = sd_endpoint_handle_piece(endpoint, scope, peer, data, size, last);
   }
@@ -3499,6 +3534,21 @@ static enum sd_next sd_endpoint_handle_data(struct sd_endpoint *endpoint,
   return next;
 }
 
+/* Looks at a notification before the messages in front of it are delivered:
+ * then peelOff() must not take what it makes void along. */
+static void sd_endpoint_foresee(struct sd_endpoint *endpoint, const char *data,
+                                size_t size) {
+  const union sctp_notification *event = (const void *)data;
+  if (size >= sizeof event->sn_pdapi_event &&
+      event->sn_header.sn_type == SCTP_PARTIAL_DELIVERY_EVENT)
+    sd_endpoint_handle_message_aborted(endpoint,
+                                       event->sn_pdapi_event.pdapi_assoc_id);
+  if (size >= sizeof event->sn_assoc_change &&
+      event->sn_header.sn_type == SCTP_ASSOC_CHANGE &&
+      event->sn_assoc_change.sac_state == SCTP_RESTART)
+    endpoint->restarting = event->sn_assoc_change.sac_assoc_id;
+}
+
 /* `n` is what recvmsg() returned. */
 static enum sd_next
 sd_endpoint_handle_received(struct sd_endpoint *endpoint,
@@ -3507,9 +3557,14 @@ sd_endpoint_handle_received(struct sd_endpoint *endpoint,
   struct sd_handle *handle = &endpoint->handle;
   const char *data = handle->addon->received;
   size_t size = n > 0 ? (size_t)n : 0;
+  enum sd_next next;
   if (n >= 0 && !(received->flags & MSG_NOTIFICATION))
     return sd_endpoint_handle_data(endpoint, scope, received, data, size);
-  if (!sd_batch_deliver_before(handle, scope, &data, size))
+  if (n >= 0)
+    sd_endpoint_foresee(endpoint, data, size);
+  next = sd_batch_deliver_before(handle, scope, &data, size);
+  endpoint->restarting = 0;
+  if (next == SD_STOP)
     return SD_STOP;
   if (n >= 0)
     return sd_endpoint_handle_notification(endpoint, scope, &received->from,
@@ -3551,17 +3606,6 @@ static void sd_endpoint_receive(struct sd_endpoint *endpoint) {
 
 /* Lifetime of a message in milliseconds (RFC 6458 section 5.3.7). */
 #define SD_TTL_MS 30000
-
-/* Returns the association with this address, or 0. */
-static sctp_assoc_t sd_endpoint_assoc_of(const struct sd_endpoint *endpoint,
-                                         const union sd_addr *addr) {
-  struct sctp_paddrinfo path = {0};
-  socklen_t length = sizeof path;
-  memcpy(&path.spinfo_address, addr, sizeof *addr);
-  sd_sys_getsockopt(endpoint->handle.fd, IPPROTO_SCTP, SCTP_GET_PEER_ADDR_INFO,
-                    &path, &length);
-  return path.spinfo_assoc_id;
-}
 
 /* Returns the peer with this address, which may be a new one. Returns NULL
  * if there is no memory. */
@@ -4058,7 +4102,7 @@ static struct sd_peer *sd_arg_peer(napi_env env, struct sd_endpoint *endpoint,
                                    const char *syscall) {
   struct sd_destination *to;
   struct sd_peer *peer;
-  char host[SD_HOST_MAX];
+  char host[SD_HOST_MAX], canonical[SD_HOST_MAX];
   union sd_addr addr;
   double port;
   if (!sd_arg_host(env, argv[0], "host", host) ||
@@ -4066,9 +4110,13 @@ static struct sd_peer *sd_arg_peer(napi_env env, struct sd_endpoint *endpoint,
       !sd_arg_address(env, syscall, "host", host, (int)port, &addr))
     return NULL;
   to = sd_destination_find(endpoint, host, (int)port);
+  sd_addr_format(&addr, canonical);
+  if (!to)
+    to = sd_destination_find(endpoint, canonical, (int)port);
   peer =
-      to ? to->peer
-         : sd_peer_get(endpoint, sd_endpoint_assoc_of(endpoint, &addr), &addr);
+      to && to->peer->list != &endpoint->ended
+          ? to->peer
+          : sd_peer_get(endpoint, sd_endpoint_assoc_of(endpoint, &addr), &addr);
   if (peer && sd_peer_present(endpoint, peer))
     return peer;
   sd_throw_system(env, syscall, -ENOTCONN, host, (int)port);
@@ -4090,7 +4138,8 @@ static int sd_peer_disconnect(struct sd_endpoint *endpoint,
                      aborts ? SCTP_ABORT : SCTP_EOF, reason);
   if (error == 0 && aborts)
     peer->aborted = true;
-  return error == -EPIPE ? 0 : error; /* it has ended, as the queue will tell */
+  /* It may have ended, as a notification will tell. */
+  return error == -EPIPE || (error == -EINVAL && !peer->id) ? 0 : error;
 }
 
 /* disconnect(host, port, aborts, reason): `reason` are the bytes of a text, or
@@ -4179,7 +4228,8 @@ static napi_value sd_js_endpoint_close(napi_env env, napi_callback_info info) {
   struct sd_endpoint *endpoint = sd_this(env, info, 0, NULL, &self);
   if (!endpoint || endpoint->handle.state != SD_OPEN)
     return NULL;
-  if (!sd_endpoint_hold(endpoint, true))
+  /* An `init` hook may close an endpoint that is not complete. */
+  if (endpoint->callbacks && !sd_endpoint_hold(endpoint, true))
     sd_throw_status(env);
   sd_endpoint_close(endpoint);
   return NULL;
@@ -5677,7 +5727,8 @@ static napi_value sd_js_listen_fd(napi_env env, napi_callback_info info) {
       !sd_arg_integer(env, argv[1], "backlog", 0, INT32_MAX, &backlog) ||
       !sd_arg_settings(env, argv + 2, &settings))
     return NULL;
-  error = sd_sys_adopt((int)fd, &local);
+  error =
+      sd_addon_polls(addon, (int)fd) ? -EEXIST : sd_sys_adopt((int)fd, &local);
   if (error < 0) {
     sd_throw_system(env, "listen", error, NULL, 0);
     return NULL;
@@ -5718,7 +5769,8 @@ static struct sd_socket *sd_peer_peel_off(struct sd_endpoint *endpoint,
                                           int *error) {
   struct sd_socket *socket;
   int fd = -ENOTCONN;
-  if (endpoint->appending == peer)
+  if (endpoint->appending == peer ||
+      (endpoint->restarting && endpoint->restarting == peer->id))
     fd = -EBUSY;
   else if (peer->id)
     fd = sd_sys_peeloff(endpoint->handle.fd, peer->id);

@@ -15,7 +15,7 @@ const {
   integer,
 } = require('./arguments');
 const { Endpoint } = require('./binding');
-const { SCTP_COOKIE_WAIT } = require('./constants');
+const { SCTP_CLOSED, SCTP_COOKIE_WAIT } = require('./constants');
 const { invalidValue, systemError } = require('./errors');
 const { read, settings, withOptions } = require('./options');
 const { Socket } = require('./socket');
@@ -23,20 +23,30 @@ const { getOption, isPerAssociation, setOption } = require('./sockopt');
 const { status } = require('./status');
 const { readOption } = require('./struct');
 
-/** The addon's methods. Without an addon there is no endpoint to call them. */
-const addon = Object.fromEntries(
-  ['disconnect', 'getOption', 'peelOff', 'peers', 'setOption'].map((name) => [
-    name,
-    Endpoint?.prototype[name],
-  ]),
-);
+/** The name under which the addon's class keeps its own methods. */
+const NATIVE = Symbol.for('sctp-napi.native');
 
-/** The state of an association that has no id yet. */
-const HANDSHAKE = {
-  associationId: 0,
-  state: SCTP_COOKIE_WAIT,
-  stateName: 'SCTP_COOKIE_WAIT',
-};
+/**
+ * The addon's methods. Without an addon there is no endpoint to call them. Test
+ * runners evaluate this file again with the same addon.
+ */
+const addon = Endpoint?.[NATIVE] ?? nativeMethods();
+
+function nativeMethods() {
+  const names = ['disconnect', 'getOption', 'peelOff', 'peers', 'setOption'];
+  return Object.fromEntries(
+    names.map((name) => [name, Endpoint?.prototype[name]]),
+  );
+}
+
+/**
+ * The state of an association that the kernel does not show: it has no id yet, or it
+ * has ended and its end is unread.
+ */
+const unknown = (associationId) =>
+  associationId
+    ? { associationId, state: SCTP_CLOSED, stateName: 'SCTP_CLOSED' }
+    : { associationId, state: SCTP_COOKIE_WAIT, stateName: 'SCTP_COOKIE_WAIT' };
 
 /** Returns the handle of an endpoint as lib/struct.js uses it. */
 const handleOf = (endpoint) => ({
@@ -64,9 +74,11 @@ function associationWith(endpoint, syscall, host, port) {
 /** Returns what is known of an option: of all associations to come, or of one. */
 function known(endpoint, syscall, name, host, port) {
   const local = endpoint.address().port;
-  if (host === undefined) return { local, oneToMany: true };
+  if (host === undefined && port === undefined) {
+    return { local, oneToMany: true };
+  }
   const association = associationWith(endpoint, syscall, host, port);
-  if (!isPerAssociation(name)) {
+  if (!isPerAssociation(name, syscall === 'setsockopt')) {
     throw invalidValue('name', 'is no option of one association', name);
   }
   return { local, oneToMany: true, remote: port, association };
@@ -94,7 +106,7 @@ const methods = {
         port,
         addresses: addresses.map(({ address }) => address),
         outstanding,
-        ...(status(handleOf(this), associationId) ?? HANDSHAKE),
+        ...(status(handleOf(this), associationId) ?? unknown(associationId)),
       };
     });
   },
@@ -117,12 +129,15 @@ const methods = {
         ...[this, host, port, rows, set.maxMessageSize, set.batchMax],
       ),
     );
-    const socket = Socket.accept(handle, null, set, {});
+    const socket = Socket.accept(handle, null, { ...set, peeled: true }, {});
     socket.read(0);
     return socket;
   },
 };
 
-for (const [name, value] of Object.entries(Endpoint ? methods : {})) {
-  Object.defineProperty(Endpoint.prototype, name, { value });
+if (Endpoint) {
+  Object.defineProperty(Endpoint, NATIVE, { value: addon });
+  for (const [name, value] of Object.entries(methods)) {
+    Object.defineProperty(Endpoint.prototype, name, { value, writable: true });
+  }
 }

@@ -3,6 +3,7 @@
 const { Buffer } = require('node:buffer'); // the global one is a getter
 const { addAbortSignal, Duplex } = require('node:stream');
 const { StringDecoder } = require('node:string_decoder');
+const { getSystemErrorName } = require('node:util');
 const {
   UINT16,
   abortReason,
@@ -390,6 +391,12 @@ class Socket extends Duplex {
       short ? undefined : attributes,
       () => this.remotePort, // costs system calls
     );
+    if (given?.[EXTRA] && attributes.address && this.#settings.peeled) {
+      throw unavailable(
+        'the attribute address',
+        'Linux ignores it on sockets of peelOff()',
+      );
+    }
     const cb = short ? attributes : callback;
     const bytes = toBuffer(data);
     if (!Buffer.isBuffer(bytes)) return this.write(bytes, undefined, cb);
@@ -568,7 +575,8 @@ class Socket extends Duplex {
 
   abort(reason) {
     const text = abortReason(reason, 'reason');
-    if (text && this.#handle?.abortWith(text) !== 0) {
+    const error = text && this.#handle?.abortWith(text);
+    if (error && getSystemErrorName(error) === 'EINVAL') {
       throw unavailable(
         'abort(reason)',
         'Linux sends a reason only from one-to-many sockets and peelOff()',

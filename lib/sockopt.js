@@ -29,6 +29,12 @@ const RESERVED = [
 /** Options that only a one-to-many socket has. */
 const ONE_TO_MANY = ['SCTP_AUTOCLOSE'];
 
+/** Options that are set for a socket as a whole, although they name an association. */
+const OF_SOCKET = [
+  ...['SCTP_PR_SUPPORTED', 'SCTP_RECONFIG_SUPPORTED', 'SCTP_AUTH_SUPPORTED'],
+  ...['SCTP_ASCONF_SUPPORTED', 'SCTP_ECN_SUPPORTED'],
+];
+
 /** Options of RFC 6458 that Linux does not have. */
 const LACKING = ['SCTP_EXPLICIT_EOR', 'SCTP_USE_EXT_RCVINFO'];
 
@@ -96,8 +102,6 @@ function checkFields(of, values, known, path) {
   }
   const fields = fieldsOf(of);
   const checked = {};
-  const id = associationField(fields);
-  if (id && known.association) checked[id.name] = known.association;
   for (const [name, value] of Object.entries(values)) {
     const field = fields.find((candidate) => candidate.name === name);
     if (!field) {
@@ -118,6 +122,8 @@ function checkFields(of, values, known, path) {
       checked[name] = checkAddress(value, where, port);
     } else checked[name] = checkFields(type, value, known, where);
   }
+  const id = associationField(fields);
+  if (id && known.association) checked[id.name] = known.association;
   return checked;
 }
 
@@ -159,10 +165,15 @@ function checkReserved(name, { se_type, se_on }, { oneToMany }) {
   }
 }
 
-/** Returns whether an option may be that of one association. */
-function isPerAssociation(name) {
+/**
+ * Returns whether an option may be read, or set, for one association. Linux takes
+ * the id of one and sets some for the whole socket.
+ */
+function isPerAssociation(name, setting) {
   const row = option(name);
-  return !row || associationField(fieldsOf(row.of)) !== undefined;
+  if (!row) return true; // no such option, as will be said
+  const id = associationField(fieldsOf(row.of));
+  return id !== undefined && !(setting && OF_SOCKET.includes(name));
 }
 
 /** Returns the fields of an option. `fields` say what it is about. */

@@ -2,6 +2,8 @@
 
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
+const path = require('node:path');
+const { constants } = require('../..');
 const {
   SNDBUF,
   association,
@@ -80,6 +82,11 @@ test('a message reaches a multihomed endpoint although its first address is cut 
     from: { host: '127.0.0.3' },
     to: { host: [HOST, '127.0.0.2'] },
   });
+  const second = { spinfo_address: { address: '127.0.0.2' } };
+  const isActive = () =>
+    near.handle.getOption('SCTP_GET_PEER_ADDR_INFO', second, HOST, far.port)
+      .spinfo_state === constants.SCTP_ACTIVE;
+  await until(isActive); // only such a path is used for messages
   t.after(cut(HOST));
   near.handle.send(Buffer.from('detour'), HOST, far.port);
   await until(() => far.received.length === 2);
@@ -535,4 +542,176 @@ test('peelOff() throws for a peer without an association', async (t) => {
     { code: 'ERR_OUT_OF_RANGE' },
   );
   assert.equal(association(near.port, far.port).unread, 0);
+});
+
+// ------------------------------------------------- at the wrong moment, and names
+
+test('peelOff() in the middle of an ordered message gives the whole message to the socket', async (t) => {
+  const far = collector(t, { recvMaxlen: 16 * 1024 * 1024 });
+  const near = t.connect(far.port, HOST);
+  near.on('error', () => {}); // the end of the test
+  await once(near, 'connect');
+  near.write('first');
+  await until(() => far.received.length === 1);
+  const line = holdBack(t, near.localPort);
+  const large = Buffer.alloc(SNDBUF - 100_000, 'ordered');
+  near.write(large);
+  await line.halfArrived(far.port);
+  const { socket, received } = peeled(t, far.handle, HOST, near.localPort, {
+    maxMessageSize: 16 * 1024 * 1024,
+  });
+  line.release();
+  await until(() => received.length === 1);
+  assert.ok(received[0].equals(large));
+  socket.destroy();
+});
+
+test('peelOff() in front of a message that is too long leaves nothing of it to the socket', async (t) => {
+  const received = [];
+  const sockets = [];
+  const far = t.open(
+    (item) => {
+      received.push(item);
+      if (String(item[0]) !== 'peel me off') return;
+      const options = { maxMessageSize: 16 * 1024 * 1024 };
+      sockets.push(peeled(t, far, item[1], item[2], options));
+    },
+    { recvMaxlen: 10_000 },
+  );
+  const near = collector(t);
+  const { port } = far.address();
+  near.handle.send(Buffer.from('first'), HOST, port);
+  await until(() => received.length === 1);
+  far.pause();
+  near.handle.send(Buffer.from('peel me off'), HOST, port);
+  const tooLong = Buffer.alloc(SNDBUF - 100_000, 'too long');
+  near.handle.send(tooLong, HOST, port);
+  await until(() => near.handle.peers()[0].rwnd < 2000);
+  far.resume();
+  await until(() => sockets.length === 1);
+  await sendAll(near.handle, [Buffer.from('next')], HOST, port);
+  const [socket] = sockets;
+  await until(() => socket.received.some((data) => String(data) === 'next'));
+  // Of what the endpoint had begun to read, it tells, and the socket has nothing.
+  const told = received.filter((item) => /^recv EMSGSIZE/.test(item));
+  const whole = socket.received.filter((data) => data.equals(tooLong));
+  assert.equal(told.length + whole.length, 1);
+  assert.equal(socket.received.length, 1 + whole.length);
+});
+
+test('peelOff() without a free descriptor fails and loses nothing', async () => {
+  const { stdout, stderr } = await runScript(`
+    const fs = require('node:fs');
+    const files = [];
+    const far = open('${HOST}', 0, 65536, ([data, host, port]) => {
+      if (String(data) === 'second') {
+        console.log('still there');
+        process.exit();
+      }
+      try {
+        for (;;) files.push(fs.openSync('/dev/null'));
+      } catch {}
+      try {
+        far.peelOff(host, port);
+      } catch ({ message }) {
+        console.log(message.replace(/\\d+$/, 'PORT'));
+      }
+      for (const file of files) fs.closeSync(file);
+      near.send(Buffer.from('second'), '${HOST}', far.address().port);
+    });
+    const near = open('${HOST}', 0, 65536, () => {});
+    near.send(Buffer.from('first'), '${HOST}', far.address().port);
+  `);
+  assert.equal(stderr, '');
+  assert.equal(stdout, `peeloff EMFILE ${HOST}:PORT\nstill there\n`);
+});
+
+test('a peer that has ended while the endpoint is paused is closed, and cannot be peeled off', async (t) => {
+  const { near, far } = await pair(t);
+  far.handle.pause();
+  near.handle.disconnect(HOST, far.port);
+  await until(() => associations().length === 0);
+  const [peer] = far.handle.peers();
+  assert.equal(peer.stateName, 'SCTP_CLOSED');
+  assert.notEqual(peer.associationId, 0);
+  assert.throws(() => far.handle.peelOff(HOST, near.port), {
+    code: 'ENOTCONN',
+  });
+  far.handle.disconnect(HOST, near.port);
+  far.handle.resume();
+  await until(() => far.handle.peers().length === 0);
+});
+
+test('onDrain comes to a paused endpoint although another peer does not answer', async (t) => {
+  const { near, far } = await pair(t);
+  const { handle } = near;
+  t.after(cut('127.0.0.9'));
+  handle.pause();
+  handle.send(Buffer.alloc(1000), '127.0.0.9', 9);
+  const drained = new Promise((resolve) => {
+    handle.onDrain = (...peer) => resolve(peer);
+  });
+  assert.throws(() => {
+    for (;;) handle.send(Buffer.alloc(1000), HOST, far.port);
+  }, isFull);
+  assert.deepEqual(await drained, [HOST, far.port]);
+});
+
+test('a peer is found by any spelling of its address, also during the handshake', async (t) => {
+  const far = collector(t, { host: '::1' });
+  const near = collector(t, { host: '::1' });
+  run('tc qdisc add dev lo root netem delay 50ms');
+  t.after(() => run('tc qdisc del dev lo root'));
+  near.handle.send(Buffer.from('x'), '::1', far.port);
+  near.handle.disconnect('0:0:0:0:0:0:0:1', far.port);
+  await until(() => far.received.length === 1);
+  await until(() => near.handle.peers().length === 0);
+});
+
+test('an option of one association is never set for all', async (t) => {
+  const { near, far } = await pair(t);
+  const { handle } = near;
+  const all = handle.getOption('SCTP_RTOINFO');
+  handle.setOption('SCTP_RTOINFO', { ...all, srto_max: 3000 }, HOST, far.port);
+  assert.equal(handle.getOption('SCTP_RTOINFO').srto_max, 5000);
+  assert.equal(handle.getOption('SCTP_RTOINFO', HOST, far.port).srto_max, 3000);
+  assert.throws(
+    () => handle.setOption('SCTP_RTOINFO', {}, undefined, far.port),
+    { code: 'ERR_INVALID_ARG_TYPE' },
+  );
+  const off = { assoc_value: 0 };
+  assert.equal(
+    handle.getOption('SCTP_PR_SUPPORTED', HOST, far.port).assoc_value,
+    1,
+  );
+  assert.throws(
+    () => handle.setOption('SCTP_PR_SUPPORTED', off, HOST, far.port),
+    { code: 'ERR_INVALID_ARG_VALUE' },
+  );
+});
+
+test('a peeled off socket refuses the attribute address, and abort() after its end', async (t) => {
+  const { near, far } = await pair(t);
+  const { socket } = peeled(t, far.handle, HOST, near.port);
+  assert.throws(() => socket.send('x', { address: HOST }), {
+    code: 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
+  });
+  near.handle.disconnect(HOST, far.port);
+  await until(() => associations().length === 0);
+  socket.abort('too late');
+  assert.equal(socket.destroyed, true);
+});
+
+test('the package can be evaluated again with the same addon', async () => {
+  const { stdout, stderr } = await runScript(`
+    for (const file of Object.keys(require.cache)) {
+      if (!file.endsWith('.node')) delete require.cache[file];
+    }
+    const again = require(${JSON.stringify(path.resolve(__dirname, '../..'))});
+    const handle = again.open('${HOST}', 0, 65536, () => {});
+    console.log(handle.peers(), handle.getOption('SCTP_RTOINFO').srto_max);
+    handle.close();
+  `);
+  assert.equal(stderr, '');
+  assert.equal(stdout, '[] 5000\n');
 });

@@ -278,6 +278,7 @@ const bindings = () => ({
   port: 0,
   localAddresses: undefined,
   backlog: 5,
+  fd: undefined,
   signal: undefined,
   highWaterMark: 1000,
 });
@@ -292,6 +293,10 @@ const usual = {
   endpoint: {
     send: () => [buffer(), HOST, sink],
     sendBatch: () => [[buffer(), buffer()], HOST, sink],
+    disconnect: () => [HOST, sink, { abort: true, reason: 'hostile' }],
+    peelOff: () => [HOST, sink, { maxMessageSize: 1000 }],
+    getOption: () => [pick(['SCTP_RTOINFO', 'SCTP_STATUS']), {}, HOST, sink],
+    setOption: () => ['SCTP_RTOINFO', { srto_max: random(1e6) }, HOST, sink],
   },
   socket: {
     send: () => [buffer(), attributes(), callback()],
@@ -334,6 +339,7 @@ const usual = {
     start: () => [callback(), callback()],
     setReading: () => [true],
     close: () => [true],
+    abortWith: () => [buffer()],
     bindx: () => [[HOST], port, true],
     getOption: () => [132, random(140), buffer()],
     setOption: () => [132, random(140), buffer()],
@@ -344,7 +350,7 @@ const usual = {
     setOption: () => [132, random(140), buffer()],
   },
   exports: {
-    open: () => [HOST, 0, 65536, callback()],
+    open: () => [[HOST, '127.0.0.2'], 0, 65536, callback()],
     connect: () => [target(), callback()],
     createServer: () => [bindings(), callback()],
   },
@@ -352,6 +358,7 @@ const usual = {
     open: () => [HOST, 0, 65536, callback()],
     connect: () => [[HOST], port, [], 0, rows(), 100, 100],
     listen: () => [[HOST], 0, 5, rows(), 100, 100],
+    listenFd: () => [random(40), 5, rows(), 100, 100],
     getNewOption: () => [132, random(140), buffer()],
     toAddress: () => [buffer()],
     fromAddress: () => [HOST, port],
