@@ -592,7 +592,7 @@ test('peelOff() in front of a message that is too long leaves nothing of it to t
   await sendAll(near.handle, [Buffer.from('next')], HOST, port);
   const [socket] = sockets;
   await until(() => socket.received.some((data) => String(data) === 'next'));
-  // Of what the endpoint had begun to read, it tells, and the socket has nothing.
+  // A message that the endpoint had begun to read is told there, and left out here.
   const told = received.filter((item) => /^recv EMSGSIZE/.test(item));
   const whole = socket.received.filter((data) => data.equals(tooLong));
   assert.equal(told.length + whole.length, 1);
