@@ -87,8 +87,10 @@
  *    any more, and the socket lives on until its peers have acknowledged
  *    everything. Peers with an association are removed while messages are read
  *    and at the end. Lingering reads, too, but does not start while a receive
- *    loop is running; so a receive loop may use its peer after an upcall. A
- *    peer owns its destinations; endpoint->to is one of them, or NULL.
+ *    loop is running, and a peer that peelOff() removes inside one stays in
+ *    `parted` until its end; so a receive loop may use its peer after an
+ *    upcall. A peer owns its destinations; endpoint->to is one of them, or
+ *    NULL.
  * 6. Messages that a socket's send() could not hand over stay in their
  *    JavaScript array, which the socket refers to until they are sent, have
  *    failed, or the socket is closed.

@@ -203,12 +203,13 @@ const KERNEL_OPTIONS = [
   [
     'interleaving',
     boolean,
-    (on) => ({
-      ...(on && {
-        SCTP_FRAGMENT_INTERLEAVE: { value: 1 },
-        SCTP_INTERLEAVING_SUPPORTED: { assoc_value: 1 },
-      }),
-    }),
+    (on) =>
+      on
+        ? {
+            SCTP_FRAGMENT_INTERLEAVE: { value: 1 },
+            SCTP_INTERLEAVING_SUPPORTED: { assoc_value: 1 },
+          }
+        : {},
   ],
   ['udpEncapsulation', number(1, UINT16), encapsulation],
   ['auth', auth, authOptions],
