@@ -4309,9 +4309,9 @@ static napi_status sd_define_endpoint(napi_env env, struct sd_addon *addon,
     status = sd_wrap_send(env, addon);
   if (status == napi_ok)
     status = napi_get_reference_value(env, addon->classes[SD_ENDPOINT], &class);
-  return status == napi_ok
-             ? napi_set_named_property(env, exports, "Endpoint", class)
-             : status;
+  if (status == napi_ok && !sd_define(env, exports, "Endpoint", class))
+    status = napi_generic_failure;
+  return status;
 }
 
 /* --- 5.9 Open ------------------------------------------------------------- */
@@ -4458,12 +4458,8 @@ static bool sd_arg_bind_host(napi_env env, napi_value value,
                              struct sd_addrs *locals) {
   char host[SD_HOST_MAX];
   union sd_addr addr;
-  bool list;
-  if (napi_is_array(env, value, &list) != napi_ok) {
-    sd_throw_status(env);
-    return false;
-  }
-  if (!list) {
+  uint32_t count;
+  if (napi_get_array_length(env, value, &count) != napi_ok) {
     memset(locals, 0, sizeof *locals);
     return sd_arg_host(env, value, "bindHost", host) &&
            sd_arg_address(env, "bind", "bindHost", host, 0, &addr) &&
