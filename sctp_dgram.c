@@ -1949,7 +1949,7 @@ struct sd_rx_batch {
  * a pool, which messages of SD_LONG and more never share. */
 /* clang-format off: scripts/embed writes this */
 static const char sd_deliver_source[] =
-    "(words, SLOTS, LONG, PAUSED) => { "
+    "(words, SLOTS, LONG) => { "
     "const { allocUnsafe, allocUnsafeSlow, [Symbol.species]: View } = Buffer; "
     "const { setPrototypeOf } = Object; "
     "const { markAsUntransferable } = "
@@ -2004,21 +2004,26 @@ static const char sd_deliver_source[] =
     "const held = { __proto__: null }; "
     "let begin = 0; "
     "let end = 0; "
+    "let paused = false; "
+    "let waiting = false; "
     "const receive = (item) => { "
-    "if (begin === end && !callbacks[PAUSED]) onRecv(item); "
-    "else held[end++] = item; "
+    "if (waiting) held[end++] = item; "
+    "else onRecv(item); "
     "}; "
     "return { "
     "onMessage(data, host, port) { "
     "receive([data, hosts[host], port]); "
     "}, "
     "onError: receive, "
-    "onResume() { "
-    "while (begin < end && !callbacks[PAUSED]) { "
+    "hold(on) { "
+    "paused = on; "
+    "waiting = true; "
+    "while (begin < end && !paused) { "
     "const item = held[begin]; "
     "delete held[begin++]; "
     "onRecv(item); "
     "} "
+    "waiting = paused; "
     "}, "
     "}; "
     "}; "
@@ -2482,9 +2487,8 @@ struct sd_peer {
                            the next send() reports it */
 };
 
-/* The properties of an endpoint that its user sets to a function or to null.
- * The script reads the element SD_PAUSED, a boolean, of the same array. */
-enum sd_callback { SD_ON_DRAIN, SD_ON_PEER, SD_ON_UNDELIVERED, SD_PAUSED };
+/* The properties of an endpoint that its user sets to a function or to null. */
+enum sd_callback { SD_ON_DRAIN, SD_ON_PEER, SD_ON_UNDELIVERED };
 
 /* The endpoint that one open() makes. */
 struct sd_endpoint {
@@ -2492,9 +2496,9 @@ struct sd_endpoint {
   struct sd_addrs locals;  /* addresses that it is bound to */
   bool paused;             /* JavaScript wants no messages */
   napi_ref on_error;       /* weak: a property of self keeps it alive */
-  napi_ref on_resume;      /* weak, too: delivers what pause() has held back */
-  napi_ref host_strings;   /* weak, too: hosts of the peers, as strings */
-  napi_ref callbacks;      /* weak, too: by enum sd_callback */
+  napi_ref hold;         /* weak, too: holds messages back, or delivers them */
+  napi_ref host_strings; /* weak, too: hosts of the peers, as strings */
+  napi_ref callbacks;    /* weak, too: by enum sd_callback */
   struct sd_assembly assembly;
   struct sd_quotas quotas;
   struct sd_table peers; /* peers with an association, by id */
@@ -3908,12 +3912,12 @@ static void sd_endpoint_deliver_held(struct sd_endpoint *endpoint) {
   struct sd_handle *handle = &endpoint->handle;
   napi_env env = handle->addon->env;
   struct sd_scope scope;
-  napi_value on_resume;
+  napi_value hold, off;
   bool open = sd_scope_open(handle, &scope);
-  while (open &&
-         napi_get_reference_value(env, endpoint->on_resume, &on_resume) ==
-             napi_ok &&
-         on_resume && !sd_upcall(handle, on_resume, 0, NULL))
+  while (open && !endpoint->paused &&
+         napi_get_reference_value(env, endpoint->hold, &hold) == napi_ok &&
+         hold && napi_get_boolean(env, false, &off) == napi_ok &&
+         !sd_upcall(handle, hold, 1, &off))
     open = sd_scope_reopen(handle, &scope);
   sd_scope_close(handle, &scope);
 }
@@ -3932,8 +3936,8 @@ static void sd_endpoint_release(struct sd_handle *handle) {
   sd_partial_drop(&endpoint->returns, &endpoint->returned);
   if (endpoint->on_error)
     napi_delete_reference(handle->addon->env, endpoint->on_error);
-  if (endpoint->on_resume)
-    napi_delete_reference(handle->addon->env, endpoint->on_resume);
+  if (endpoint->hold)
+    napi_delete_reference(handle->addon->env, endpoint->hold);
   if (endpoint->host_strings)
     napi_delete_reference(handle->addon->env, endpoint->host_strings);
   if (endpoint->callbacks)
@@ -4054,13 +4058,13 @@ SD_JS_CALLBACK(onDrain, SD_ON_DRAIN)
 SD_JS_CALLBACK(onPeer, SD_ON_PEER)
 SD_JS_CALLBACK(onUndelivered, SD_ON_UNDELIVERED)
 
-/* Tells the script whether to hold messages back. */
-static bool sd_endpoint_hold(struct sd_endpoint *endpoint, bool hold) {
+/* Makes the script hold messages back. */
+static bool sd_endpoint_hold(struct sd_endpoint *endpoint) {
   napi_env env = endpoint->handle.addon->env;
-  napi_value list, value;
-  return napi_get_reference_value(env, endpoint->callbacks, &list) == napi_ok &&
-         napi_get_boolean(env, hold, &value) == napi_ok &&
-         napi_set_element(env, list, SD_PAUSED, value) == napi_ok;
+  napi_value hold, on;
+  return napi_get_reference_value(env, endpoint->hold, &hold) == napi_ok &&
+         napi_get_boolean(env, true, &on) == napi_ok &&
+         napi_call_function(env, hold, hold, 1, &on, NULL) == napi_ok;
 }
 
 static napi_value
@@ -4071,7 +4075,7 @@ sd_js_endpoint_set_paused(napi_env env, napi_callback_info info, bool paused) {
     return NULL;
   if (endpoint->handle.state != SD_OPEN || endpoint->paused == paused)
     return self;
-  if (!sd_endpoint_hold(endpoint, paused)) {
+  if (paused && !sd_endpoint_hold(endpoint)) {
     sd_throw_status(env);
     return NULL;
   }
@@ -4231,7 +4235,7 @@ static napi_value sd_js_endpoint_close(napi_env env, napi_callback_info info) {
   if (!endpoint || endpoint->handle.state != SD_OPEN)
     return NULL;
   /* An `init` hook may close an endpoint that is not complete. */
-  if (endpoint->callbacks && !sd_endpoint_hold(endpoint, true))
+  if (endpoint->hold && !sd_endpoint_hold(endpoint))
     sd_throw_status(env);
   sd_endpoint_close(endpoint);
   return NULL;
@@ -4400,7 +4404,7 @@ static bool sd_endpoint_make_receiver(struct sd_endpoint *endpoint,
                                       napi_value object, napi_value on_recv) {
   struct sd_addon *addon = endpoint->handle.addon;
   napi_env env = addon->env;
-  napi_value make, receiver, on_message, on_error, on_resume;
+  napi_value make, receiver, on_message, on_error, hold;
   napi_value argv[3] = {on_recv};
   return napi_create_array(env, &argv[1]) == napi_ok &&
          napi_create_array(env, &argv[2]) == napi_ok &&
@@ -4411,14 +4415,13 @@ static bool sd_endpoint_make_receiver(struct sd_endpoint *endpoint,
              napi_ok &&
          napi_get_named_property(env, receiver, "onError", &on_error) ==
              napi_ok &&
-         napi_get_named_property(env, receiver, "onResume", &on_resume) ==
-             napi_ok &&
+         napi_get_named_property(env, receiver, "hold", &hold) == napi_ok &&
          sd_hide(env, object, "names", argv[1], &endpoint->host_strings) &&
          sd_hide(env, object, "callbacks", argv[2], &endpoint->callbacks) &&
          sd_hide(env, object, "onMessage", on_message,
                  &endpoint->handle.on_message) &&
          sd_hide(env, object, "onError", on_error, &endpoint->on_error) &&
-         sd_hide(env, object, "onResume", on_resume, &endpoint->on_resume);
+         sd_hide(env, object, "hold", hold, &endpoint->hold);
 }
 
 static napi_value sd_endpoint_object(struct sd_endpoint *endpoint,
@@ -6367,7 +6370,7 @@ static napi_status sd_keep_function(napi_env env, napi_value functions,
 
 static napi_status sd_compile_deliver(napi_env env, struct sd_addon *addon) {
   const size_t words = sizeof(struct sd_rx_batch) / sizeof(uint32_t);
-  napi_value source, compiled, memory, argv[4], functions;
+  napi_value source, compiled, memory, argv[3], functions;
   void *data = NULL;
   napi_status status = napi_create_string_utf8(
       env, sd_deliver_source, sizeof sd_deliver_source - 1, &source);
@@ -6379,8 +6382,7 @@ static napi_status sd_compile_deliver(napi_env env, struct sd_addon *addon) {
                                        &argv[0])) == napi_ok &&
       (status = napi_create_uint32(env, SD_SLOTS, &argv[1])) == napi_ok &&
       (status = napi_create_uint32(env, SD_LONG, &argv[2])) == napi_ok &&
-      (status = napi_create_uint32(env, SD_PAUSED, &argv[3])) == napi_ok &&
-      (status = napi_call_function(env, compiled, compiled, 4, argv,
+      (status = napi_call_function(env, compiled, compiled, 3, argv,
                                    &functions)) == napi_ok &&
       (status = sd_keep_function(env, functions, "setSlab",
                                  &addon->set_slab)) == napi_ok &&

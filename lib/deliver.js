@@ -7,7 +7,7 @@
  * `words` is struct sd_rx_batch: next, count, and for each message the fields of
  * struct sd_item.
  */
-module.exports = (words, SLOTS, LONG, PAUSED) => {
+module.exports = (words, SLOTS, LONG) => {
   const { allocUnsafe, allocUnsafeSlow, [Symbol.species]: View } = Buffer;
   const { setPrototypeOf } = Object;
   const { markAsUntransferable } =
@@ -62,21 +62,26 @@ module.exports = (words, SLOTS, LONG, PAUSED) => {
     const held = { __proto__: null };
     let begin = 0;
     let end = 0;
+    let paused = false;
+    let waiting = false;
     const receive = (item) => {
-      if (begin === end && !callbacks[PAUSED]) onRecv(item);
-      else held[end++] = item;
+      if (waiting) held[end++] = item;
+      else onRecv(item);
     };
     return {
       onMessage(data, host, port) {
         receive([data, hosts[host], port]);
       },
       onError: receive,
-      onResume() {
-        while (begin < end && !callbacks[PAUSED]) {
+      hold(on) {
+        paused = on;
+        waiting = true;
+        while (begin < end && !paused) {
           const item = held[begin];
           delete held[begin++];
           onRecv(item);
         }
+        waiting = paused;
       },
     };
   };
