@@ -470,7 +470,7 @@ test('peelOff() in the middle of a message gives the whole message to the socket
   line.release();
   await until(() => received.length === 1);
   assert.ok(received[0].equals(large));
-  near.handle.send(Buffer.from('next'), HOST, far.port);
+  await sendAll(near.handle, [Buffer.from('next')], HOST, far.port);
   await until(() => received.length === 2);
   assert.equal(String(received[1]), 'next');
   assert.equal(socket.destroyed, false);
