@@ -48,8 +48,8 @@ export interface PeerError extends Error {
 
 /** A peer of an endpoint, as {@link Endpoint.peers} tells. */
 export interface EndpointPeer
-  extends Pick<SocketStatus, 'associationId' | 'state' | 'stateName'>,
-    Partial<SocketStatus> {
+  extends Partial<Omit<SocketStatus, 'associationId' | 'state' | 'stateName'>>,
+    Pick<SocketStatus, 'associationId' | 'state' | 'stateName'> {
   /** Its address, as `onRecv` names it. */
   host: string;
   port: number;

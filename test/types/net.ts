@@ -153,3 +153,11 @@ socket.on('undelivered', ({ data, context, sent }) => {
 socket.send('x', { context: 1, maxRetransmits: 2, address: '10.0.0.1' });
 // @ts-expect-error: no such attribute
 socket.send('x', { retransmits: 2 });
+connect({ port: 1, interleaving: true, scheduler: 'round-robin' });
+// @ts-expect-error: no such scheduler
+connect({ port: 1, scheduler: 'random' });
+// @ts-expect-error: not a boolean
+createServer({ interleaving: 'yes' });
+server.listen({ fd: 3 });
+// @ts-expect-error: not a number
+server.listen({ fd: '3' });
