@@ -96,26 +96,6 @@ test('messages that are received in pieces of several streams arrive whole', asy
   }
 });
 
-test('a message that is abandoned in the middle leaves those of other streams whole', async (t) => {
-  enable(true);
-  const { client, peer } = await pair(
-    t,
-    { ...interleaved, recvBufferSize: 100_000 },
-    interleaved,
-  );
-  slowDown(t, '4mbit');
-  client.send(long('abandoned', 400_000), { sid: 1, ttl: 300 });
-  client.send(long('kept', 400_000), { sid: 2 });
-  const [undelivered] = await once(client, 'undelivered');
-  assert.equal(undelivered.data.length, 400_000);
-  client.send('behind', { sid: 1 });
-  const received = await messages(peer, 2);
-  const kept = received.find(({ sid }) => sid === 2);
-  const behind = received.find(({ sid }) => sid === 1);
-  assert.ok(kept.equals(long('kept', 400_000)));
-  assert.equal(String(behind), 'behind');
-});
-
 test('a message of one stream that is too long ends the socket with EMSGSIZE', async (t) => {
   enable(true);
   const { client, peer } = await pair(
