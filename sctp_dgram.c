@@ -2937,7 +2937,7 @@ static void sd_quota_read(struct sd_endpoint *endpoint, struct sd_peer *peer) {
   uint32_t sent;
   bool up = id && sd_sys_getsockopt(sndbuf->fd, IPPROTO_SCTP, SCTP_STATUS,
                                     &status, &length) == 0;
-  /* It may have ended, and the notification is unread. */
+  /* The association may have ended, and its notification is unread. */
   if (sndbuf->left == sndbuf->size ||
       (id && !up && !sd_endpoint_assoc_of(endpoint, &peer->own.addr)))
     sd_quota_set_outstanding(quota, 0);
@@ -4144,7 +4144,7 @@ static int sd_peer_disconnect(struct sd_endpoint *endpoint,
                      aborts ? SCTP_ABORT : SCTP_EOF, reason);
   if (error == 0 && aborts)
     peer->aborted = true;
-  /* It may have ended, as a notification will tell. */
+  /* The association may have ended, as a notification will tell. */
   return error == -EPIPE || (error == -EINVAL && !peer->id) ? 0 : error;
 }
 

@@ -88,7 +88,7 @@ class Server extends EventEmitter {
   #listen(locals) {
     const { port, backlog, fd } = this.#starting;
     const { maxMessageSize, batchMax } = this.#settings;
-    // It cannot be set any more on a socket that is bound.
+    // Linux does not set IPV6_V6ONLY on a socket that is bound.
     const { IPV6_V6ONLY, ...kernel } = this.#settings.kernel;
     try {
       this.#handle =
