@@ -50,14 +50,14 @@ function enterOwnNetwork(file) {
 }
 
 /**
- * Holds back what is sent from a port of this network, after three quarters of
- * the longest message: more than the receiver's window, so that its pieces are
- * read before it is complete. What comes then waits until `release()`, or is
- * lost with `lose()`; what comes after these passes.
+ * Holds back what is sent from a port of this network, after `burst` bytes:
+ * three quarters of the longest message, which is more than the receiver's
+ * window, so that its pieces are read before it is complete. What comes then
+ * waits until `release()`, or is lost with `lose()`; what comes after these
+ * passes.
  */
-function holdBack(t, port) {
-  const burst = Math.floor((SNDBUF * 3) / 4);
-  // So slow that the rest would take half a minute.
+function holdBack(t, port, burst = Math.floor((SNDBUF * 3) / 4)) {
+  // So slow that a third of it more would take half a minute.
   const slow = Math.floor((8 * burst) / 100);
   const tbf = (verb, rate) =>
     run(
@@ -74,10 +74,9 @@ function holdBack(t, port) {
   return {
     /** Resolves when all that may pass has been read at `to`. */
     async halfArrived(to) {
-      await until(
-        () => !/tbf .* backlog 0b/s.test(run('tc -s qdisc show dev lo')),
-      );
-      await until(() => association(to, port).unread < SNDBUF / 8);
+      const show = 'tc -s qdisc show dev lo parent 1:3';
+      await until(() => !run(show).includes('backlog 0b'));
+      await until(() => association(to, port).unread < burst / 6);
     },
     release: () => tbf('change', 1e10),
     lose: () => run('tc qdisc replace dev lo parent 1:3 handle 31: pfifo'),

@@ -9,6 +9,7 @@ const os = require('node:os');
 const {
   ending,
   enterOwnNetwork,
+  holdBack,
   messages,
   pair,
   run,
@@ -73,27 +74,73 @@ test('without interleaving, the long message is sent first', async (t) => {
   assert.ok(first.equals(long('one')));
 });
 
-test('messages that are received in pieces of several streams arrive whole', async (t) => {
+/**
+ * A pair whose receiver reads each piece of a message as it comes. What is lost is
+ * soon sent again, but nothing that an acknowledgement is only late for.
+ */
+async function pairInPieces(t) {
   enable(true);
-  const { client, peer } = await pair(
-    t,
-    { ...interleaved, recvBufferSize: 100_000 },
-    interleaved,
-  );
-  // Each is longer than the receive buffer. Some are of one stream, but unordered.
-  const sent = [];
-  for (let i = 0; i < 8; i++) {
-    const sid = i % 4;
-    const message = long(`message ${i}`, 250_000 + i);
-    sent.push(message);
-    client.send(message, { sid, unordered: i >= 4, ppid: i });
+  const options = {
+    ...interleaved,
+    rto: { initial: 1000, min: 1000, max: 1000 },
+    sack: { freq: 1 },
+  };
+  const { client, peer } = await pair(t, options, options);
+  peer.setOption('SCTP_PARTIAL_DELIVERY_POINT', { value: 1000 });
+  return { client, peer };
+}
+
+/**
+ * Holds back what the client sends after 30,000 bytes. Acknowledgements come late:
+ * before the first of two messages has left, the second one is there, too.
+ */
+function holdBackBoth(t, client) {
+  const line = holdBack(t, client.localPort, 30_000);
+  run('tc qdisc add dev lo parent 1:2 netem delay 20ms');
+  return line;
+}
+
+test('messages of two streams that are received in alternate pieces arrive whole', async (t) => {
+  const { client, peer } = await pairInPieces(t);
+  const line = holdBackBoth(t, client);
+  const sent = [long('one', 40_000), long('two', 40_001)];
+  client.send(sent[0], { sid: 1 });
+  client.send(sent[1], { sid: 2 });
+  const arrived = messages(peer, 2);
+  await line.halfArrived(peer.localPort);
+  line.release();
+  for (const message of await arrived) {
+    assert.ok(message.equals(sent[message.sid - 1]));
   }
-  const received = await messages(peer, 8);
-  for (const message of received) {
-    assert.ok(message.equals(sent[message.ppid]), `message ${message.ppid}`);
-    assert.equal(message.sid, message.ppid % 4);
-    assert.equal(message.unordered, message.ppid >= 4);
+});
+
+test('an unordered message that comes in pieces amid those of an ordered one of its stream arrives whole', async (t) => {
+  const { client, peer } = await pairInPieces(t);
+  const line = holdBack(t, client.localPort, 30_000);
+  const sent = [long('ordered', 31_000), long('unordered', 20_000)];
+  client.send(sent[0], { sid: 1, ppid: 0 });
+  const arrived = messages(peer, 2);
+  await line.halfArrived(peer.localPort);
+  line.lose();
+  client.send(sent[1], { sid: 1, ppid: 1, unordered: true });
+  for (const message of await arrived) {
+    assert.ok(message.equals(sent[message.ppid]));
+    assert.equal(message.unordered, message.ppid === 1);
   }
+});
+
+test('a message that is abandoned in the middle leaves that of another stream as it is', async (t) => {
+  const { client, peer } = await pairInPieces(t);
+  const line = holdBackBoth(t, client);
+  client.send(long('abandoned', 40_000), { sid: 1, maxRetransmits: 1 });
+  client.send(long('kept', 40_000), { sid: 2 });
+  const arrived = messages(peer, 2);
+  await line.halfArrived(peer.localPort);
+  line.lose();
+  client.send('next', { sid: 1 });
+  const [next, kept] = (await arrived).sort((a, b) => a.sid - b.sid);
+  assert.equal(String(next), 'next');
+  assert.ok(kept.equals(long('kept', 40_000)));
 });
 
 test('a message of one stream that is too long ends the socket with EMSGSIZE', async (t) => {
