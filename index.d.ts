@@ -642,7 +642,8 @@ export interface SendAttributes extends MessageAttributes {
   context?: number;
   /**
    * Retransmissions after which the kernel drops the message (RFC 7496 section
-   * 4.1). Of `ttl`, `maxRetransmits` and `priority` a message has one.
+   * 4.1). Of `ttl`, `maxRetransmits` and `priority` a message has one. With 0,
+   * Linux drops most messages of several packets, even if none is lost.
    */
   maxRetransmits?: number;
   /**
