@@ -1829,6 +1829,8 @@ struct sd_partial {
   struct sd_partial *next; /* an unfinished message of another stream */
   uint32_t stream;         /* see sd_stream_of() */
   uint32_t ppid; /* of the first piece: with I-DATA the others have none */
+  bool has_mid;  /* it is unordered, of I-DATA chunks, and `mid` tells which */
+  uint16_t mid;  /* low bits of the message identifier (RFC 8260 section 2.1) */
   char *data;
   size_t length;
   size_t capacity;
@@ -1939,9 +1941,9 @@ struct sd_rx_batch {
  * which setSlab() has set, and long ones from `blocks`, one after the other.
  * makeReceiver() makes the functions that it calls from onRecv, holds items
  * back from pause() to resume(), and lets no setter on a prototype see the
- * elements of its arrays. makeSend() makes a
- * send() that throws the Error which the one in C returns for a refused
- * message: to throw it from C costs more.
+ * elements of its arrays. makeSend() makes a send() that throws the Error
+ * which the one in C returns for a refused message: to throw it from C costs
+ * more.
  *
  * Messages that share memory cannot be transferred to another thread, as is
  * the case for small Buffers in Node. If JavaScript takes the slab away, the
@@ -2324,9 +2326,9 @@ static enum sd_next sd_batch_deliver(struct sd_handle *handle,
   return SD_CONTINUE;
 }
 
-/* Delivers the batch before a notification or piece that has just been
- * received at `*data` in the slab. Since JavaScript may take the slab away,
- * the data is copied first. */
+/* Delivers the batch before a notification that has just been received at
+ * `*data` in the slab. Since JavaScript may take the slab away, the
+ * notification is copied first. */
 static enum sd_next sd_batch_deliver_before(struct sd_handle *handle,
                                             struct sd_scope *scope,
                                             const char **data, size_t size) {
@@ -3528,6 +3530,7 @@ static enum sd_next sd_endpoint_handle_data(struct sd_endpoint *endpoint,
     sd_batch_add(addon, size, (uint32_t)peer->id, peer->host_index,
                  (uint32_t)peer->own.port, true);
   else {
+    /* For the socket that peelOff() may make. */
     peer->partial.stream = sd_stream_of(
         received->info.rcv_sid, received->info.rcv_flags & SCTP_UNORDERED);
     peer->partial.ppid = ntohl(received->info.rcv_ppid);
@@ -4551,8 +4554,8 @@ struct sd_socket {
   napi_ref unsent;  /* messages that send() could not hand over yet, or NULL */
   uint32_t next;    /* index of the first of these */
   size_t batch_max; /* bytes at which the batch is delivered */
+  char *reason;     /* cause text of the peer's ABORT, or NULL */
   size_t reason_length;
-  char reason[256]; /* cause text of the peer's ABORT */
 };
 
 /* A server's socket. */
@@ -4736,17 +4739,22 @@ static void sd_socket_drop_partials(struct sd_socket *socket) {
   socket->skipping = false;
 }
 
+/* Returns whether messages come in I-DATA chunks. */
+static bool sd_socket_interleaves(const struct sd_socket *socket) {
+  struct sctp_assoc_value supported = {0};
+  socklen_t length = sizeof supported;
+  sd_sys_getsockopt(socket->handle.fd, IPPROTO_SCTP,
+                    SCTP_INTERLEAVING_SUPPORTED, &supported, &length);
+  return supported.assoc_value;
+}
+
 /* Handles SCTP_PARTIAL_DELIVERY_EVENT (RFC 6458 section 6.1.7). Without I-DATA
  * chunks, Linux does not say of which stream the message was, but there is
  * only one. */
 static void
 sd_socket_handle_message_aborted(struct sd_socket *socket,
                                  const struct sctp_pdapi_event *event) {
-  struct sctp_assoc_value interleaving = {0};
-  socklen_t length = sizeof interleaving;
-  sd_sys_getsockopt(socket->handle.fd, IPPROTO_SCTP,
-                    SCTP_INTERLEAVING_SUPPORTED, &interleaving, &length);
-  if (interleaving.assoc_value)
+  if (sd_socket_interleaves(socket))
     sd_socket_drop_partial(
         socket, sd_socket_find_partial(
                     socket, sd_stream_of((uint16_t)event->pdapi_stream,
@@ -4790,11 +4798,11 @@ sd_socket_handle_assoc_change(struct sd_socket *socket,
   case SCTP_CANT_STR_ASSOC:
     socket->phase = socket->phase == SD_CONNECTING ? SD_REFUSED : SD_LOST;
     length = sd_abort_reason(change->sac_info, size - sizeof *change, &text);
-    if (length > sizeof socket->reason)
-      length = sizeof socket->reason;
-    if (length > 0)
+    free(socket->reason);
+    socket->reason = length > 0 ? malloc(length) : NULL;
+    if (socket->reason)
       memcpy(socket->reason, text, length);
-    socket->reason_length = length;
+    socket->reason_length = socket->reason ? length : 0;
     break;
   case SCTP_SHUTDOWN_COMP:
     socket->phase = SD_SHUT;
@@ -4886,6 +4894,29 @@ static enum sd_next sd_socket_handle_notification(struct sd_socket *socket,
   return sd_emit(handle, "notification", 1, &raw);
 }
 
+/* The most messages of its stream that an unfinished one may be behind: `mid`
+ * would tell no more which it is. */
+#define SD_OVERTAKEN_MAX 16384
+
+/* Returns whether a message that is received whole has overtaken the unfinished
+ * one of its stream, as unordered ones may with I-DATA. Drops an unfinished one
+ * that others have taken the place of: sctp_intl_skip() does not report that an
+ * unordered one was given up. */
+static bool sd_socket_overtakes(struct sd_socket *socket, uint32_t stream,
+                                const struct sctp_rcvinfo *info, bool last) {
+  struct sd_partial **link = sd_socket_find_partial(socket, stream);
+  uint16_t ahead;
+  if (!*link || !(*link)->has_mid)
+    return false;
+  ahead = (uint16_t)(info->rcv_ssn - (*link)->mid);
+  if (ahead == 0)
+    return false;
+  if (last && ahead < SD_OVERTAKEN_MAX)
+    return true;
+  sd_socket_drop_partial(socket, link);
+  return false;
+}
+
 /* Handles a piece of a message, whose stream is at `link`, or a message that is
  * too long. Returns 0, -EMSGSIZE or -ENOBUFS. */
 static int sd_socket_handle_piece(struct sd_socket *socket,
@@ -4900,6 +4931,8 @@ static int sd_socket_handle_piece(struct sd_socket *socket,
       return -ENOBUFS;
     (*link)->stream = sd_stream_of(info->rcv_sid, unordered);
     (*link)->ppid = ntohl(info->rcv_ppid);
+    (*link)->has_mid = unordered && sd_socket_interleaves(socket);
+    (*link)->mid = info->rcv_ssn;
   }
   error = sd_partial_append(&socket->assembly, *link, data, size);
   if (error == 0 && last) {
@@ -4921,12 +4954,13 @@ static enum sd_next sd_socket_handle_data(struct sd_socket *socket,
   const struct sctp_rcvinfo *info = &received->info;
   bool last = received->flags & MSG_EOR;
   bool unordered = info->rcv_flags & SCTP_UNORDERED;
-  struct sd_partial **link =
-      sd_socket_find_partial(socket, sd_stream_of(info->rcv_sid, unordered));
+  uint32_t stream = sd_stream_of(info->rcv_sid, unordered);
+  bool overtakes = sd_socket_overtakes(socket, stream, info, last);
+  struct sd_partial **link = sd_socket_find_partial(socket, stream);
   int error = 0;
   if (socket->skipping)
     socket->skipping = !last;
-  else if (last && !*link && size <= socket->assembly.max)
+  else if (last && (!*link || overtakes) && size <= socket->assembly.max)
     sd_batch_add(addon, size, 0, info->rcv_sid, ntohl(info->rcv_ppid),
                  unordered);
   else
@@ -5218,6 +5252,7 @@ static void sd_socket_release(struct sd_handle *handle) {
   struct sd_socket *socket = (struct sd_socket *)handle;
   sd_socket_drop_partials(socket);
   sd_socket_cancel_unsent(socket);
+  free(socket->reason);
 }
 
 static const struct sd_kind sd_socket_kind = {

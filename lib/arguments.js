@@ -1,10 +1,14 @@
 'use strict';
 
-/** Checks of options and arguments. Each returns undefined if there is no value. */
+/**
+ * Checks of options and arguments. Each returns undefined if there is no value, but
+ * for `required()`.
+ */
 
 const { isIP } = require('node:net');
 const { badPort, invalidType, invalidValue, outOfRange } = require('./errors');
 
+const UINT8 = 0xff;
 const UINT16 = 0xffff;
 const UINT32 = 0xffffffff;
 
@@ -18,6 +22,13 @@ function integer(value, name, min, max) {
     throw outOfRange(name, `an integer >= ${min} && <= ${max}`, value);
   }
   return value;
+}
+
+/** Returns an argument that must be given, by one of the other checks. */
+function required(check, value, name, ...range) {
+  const checked = check(value, name, ...range);
+  if (checked === undefined) throw invalidType(name, 'given', value);
+  return checked;
 }
 
 /** Returns a port, which may be given as a string, as in node:net. */
@@ -102,6 +113,15 @@ function addresses(options, single, list) {
   );
 }
 
+/** Returns the elements of an array. */
+function array(value, name) {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value) && !ArrayBuffer.isView(value)) {
+    throw invalidType(name, 'an array', value);
+  }
+  return Array.from(value);
+}
+
 /** Returns one of these strings. */
 function oneOf(value, name, names) {
   if (value === undefined || value === null) return undefined;
@@ -134,11 +154,13 @@ function abortReason(value, name) {
 }
 
 module.exports = {
+  UINT8,
   UINT16,
   UINT32,
   abortReason,
   address,
   addresses,
+  array,
   boolean,
   bytes,
   func,
@@ -146,5 +168,6 @@ module.exports = {
   integer,
   oneOf,
   port,
+  required,
   string,
 };

@@ -93,6 +93,12 @@ exports.destroyed = () =>
 exports.closed = () =>
   withCode(new Error('Socket is closed'), 'ERR_SOCKET_CLOSED');
 
+exports.notConnected = () =>
+  withCode(
+    new Error('Invalid state: the socket is not connected yet'),
+    'ERR_INVALID_STATE',
+  );
+
 /** Returns the error for a stream id that the association does not have. */
 exports.noStream = (sid, streams) =>
   withCode(

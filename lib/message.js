@@ -60,6 +60,8 @@ const socketAddress = (to, port) =>
     .fromAddress(address(to, 'address'), port() ?? 0)
     .subarray(0, ADDRESS_BYTES);
 
+const isGiven = (value) => value !== undefined && value !== null;
+
 /** Checks the attributes that only send() takes. Returns undefined without any. */
 function checkExtended(given, port) {
   const { context, maxRetransmits, priority, sackImmediately } = given;
@@ -68,9 +70,14 @@ function checkExtended(given, port) {
     maxRetransmits: integer(maxRetransmits, 'maxRetransmits', 0, UINT32),
     priority: integer(priority, 'priority', 0, UINT32),
     sackImmediately: boolean(sackImmediately, 'sackImmediately'),
-    address: given.address && socketAddress(given.address, port),
+    address: isGiven(given.address)
+      ? socketAddress(given.address, port)
+      : undefined,
   };
-  const [policy, other] = Object.keys(POLICIES).filter((name) => given[name]);
+  // A ttl of 0 is none.
+  const [policy, other] = Object.keys(POLICIES).filter((name) =>
+    name === 'ttl' ? given.ttl : isGiven(given[name]),
+  );
   if (other) {
     throw invalidValue(other, `must not be given with ${policy}`, given[other]);
   }
@@ -130,7 +137,10 @@ function checkEncoding(encoding) {
       encoding,
     );
   }
-  if (!Buffer.isEncoding(encoding)) throw unknownEncoding(encoding);
+  // Writable hands on Buffers with the encoding 'buffer'.
+  if (encoding !== 'buffer' && !Buffer.isEncoding(encoding)) {
+    throw unknownEncoding(encoding);
+  }
 }
 
 function writeExtended(

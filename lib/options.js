@@ -5,13 +5,16 @@
 const fs = require('node:fs');
 const { getDefaultHighWaterMark } = require('node:stream');
 const {
+  UINT8,
   UINT16,
   UINT32,
+  array,
   boolean,
   bytes,
   group,
   integer,
   oneOf,
+  required,
   string,
 } = require('./arguments');
 const {
@@ -74,22 +77,30 @@ function encapsulation(sue_port) {
   return { SCTP_REMOTE_UDP_ENCAPS_PORT: { sue_port } };
 }
 
+/** Keys of the option `auth` at most: the addon takes 64 options in all. */
+const KEYS_MAX = 32;
+
 /** Checks the option `auth`. */
 function auth(value, name) {
   if (value === undefined || value === null) return undefined;
   const { keys, active, chunks, hmacs } = group(value, name);
-  const list = (items, what) =>
-    Array.from(items ?? [], (item, i) =>
-      number(0, UINT16)(item, `${name}.${what}[${i}]`),
+  const list = (items, what, max) =>
+    array(items, `${name}.${what}`).map((item, i) =>
+      required(integer, item, `${name}.${what}[${i}]`, 0, max),
     );
+  const secrets = Object.entries(group(keys, `${name}.keys`));
+  if (keys instanceof Map) throw invalidType(`${name}.keys`, 'a record', keys);
+  if (secrets.length > KEYS_MAX) {
+    throw outOfRange(`${name}.keys`, `<= ${KEYS_MAX} keys`, secrets.length);
+  }
   return {
-    keys: Object.entries(group(keys, `${name}.keys`)).map(([id, key]) => [
-      number(0, UINT16)(Number(id), `${name}.keys`),
-      bytes(key, `${name}.keys[${id}]`),
+    keys: secrets.map(([id, key]) => [
+      integer(Number(id), `${name}.keys`, 0, UINT16),
+      required(bytes, key, `${name}.keys[${id}]`),
     ]),
-    active: number(0, UINT16)(active, `${name}.active`),
-    chunks: list(chunks, 'chunks'),
-    hmacs: list(hmacs, 'hmacs'),
+    active: integer(active, `${name}.active`, 0, UINT16),
+    chunks: list(chunks, 'chunks', UINT8),
+    hmacs: list(hmacs, 'hmacs', UINT16),
   };
 }
 

@@ -97,7 +97,9 @@ const ADDRESS_FIELDS = {
 
 function setPath(handle, known, address, path) {
   const where = { address: validAddress(address, 'address') };
-  const given = Object.entries(group(path, 'path'));
+  const given = Object.entries(group(path, 'path')).filter(
+    ([, value]) => value !== undefined && value !== null,
+  );
   const options = given.map(([name, value]) => {
     const row = PATH[name];
     if (!row) {

@@ -3,7 +3,6 @@
 const { Buffer } = require('node:buffer'); // the global one is a getter
 const { addAbortSignal, Duplex } = require('node:stream');
 const { StringDecoder } = require('node:string_decoder');
-const { getSystemErrorName } = require('node:util');
 const {
   UINT16,
   abortReason,
@@ -11,6 +10,7 @@ const {
   func,
   group,
   integer,
+  required,
 } = require('./arguments');
 const binding = require('./binding');
 const { Connector, target } = require('./connector');
@@ -21,6 +21,7 @@ const {
   destroyed,
   invalidType,
   noStream,
+  notConnected,
   notNegotiated,
   outOfRange,
   unavailable,
@@ -93,20 +94,21 @@ class Socket extends Duplex {
   #timer = null;
 
   #connector = null;
+  #port; // of the peer, as connect() was given it
   #whenConnected = null; // the write or end that waits for 'connect'
 
   #reading = false; // the addon delivers messages
-  #requests = new StreamRequests();
-  #undelivered = new Undelivered();
+  #requests = null; // StreamRequests, from the first one on
+  #undelivered = null; // Undelivered, from the first one on
   #unread = new Unread(); // messages that wait for the reader
   #encoding = null; // of messages that are read as strings
   #plain = true; // the present message of write() has no attributes
   #writing = null; // messages that the addon has not sent yet, and their callback
-  #handed = new Map(); // times that a message was sent before another one failed
+  #handed = null; // Map: times that a message was sent before another one failed
   #over = false; // #onEnd() was called
   #endError = null; // the error that it was called with
   #writeError = null; // error of a write after the association had ended
-  #names = { locals: [], remotes: [] }; // addresses, after the handle is closed
+  #names = null; // addresses, after the handle is closed: { locals, remotes }
   #pipes = 0; // number of streams piped into this one
   #defaultEncoding = 'utf8';
   #onRestart = null; // callbacks of the server that has accepted this socket
@@ -114,7 +116,7 @@ class Socket extends Duplex {
   #outStreams;
   #maxSendSize = 0;
 
-  constructor({ ...set }) {
+  constructor(set) {
     const { highWaterMark } = set;
     super({
       allowHalfOpen: false,
@@ -159,6 +161,7 @@ class Socket extends Duplex {
   #connect(where) {
     if (this.destroyed) return; // its signal was aborted
     this.connecting = true;
+    this.#port = where.port;
     this.#connector = new Connector(where, {
       attempt: (remotes) => this.#attempt(where, remotes),
       giveUp: (error) => this.destroy(error),
@@ -188,8 +191,7 @@ class Socket extends Duplex {
         this.#onMessage(data, sid, ppid, unordered),
     );
     if (this.#unrefed) handle.unref();
-    if (this.#keepAlive) this.#setHeartbeat();
-    if (this.#allEvents) this.#subscribe();
+    this.#maxSendSize = 0; // that of this handle is not known yet
   }
 
   /** Handles the events of the addon, other than messages. */
@@ -216,6 +218,9 @@ class Socket extends Duplex {
       this.destroy(notNegotiated('AUTH', 'the options demand it'));
       return;
     }
+    // Until now Linux would have set these for other associations only.
+    if (this.#keepAlive) this.#setHeartbeat();
+    if (this.#allEvents) this.#subscribe();
     this.#active();
     try {
       this.emit('connect');
@@ -352,7 +357,7 @@ class Socket extends Duplex {
   }
 
   #wasHanded(message) {
-    const times = this.#handed.get(message);
+    const times = this.#handed?.get(message);
     if (times) this.#handed.set(message, times - 1);
     return Boolean(times);
   }
@@ -389,7 +394,7 @@ class Socket extends Duplex {
     const short = typeof attributes === 'function';
     const given = validAttributes(
       short ? undefined : attributes,
-      () => this.remotePort, // costs system calls
+      () => (this.connecting ? this.#port : this.remotePort), // costs system calls
     );
     if (given?.[EXTRA] && attributes.address && this.#settings.peeled) {
       throw unavailable(
@@ -504,6 +509,7 @@ class Socket extends Duplex {
   #sendFailure(error) {
     const messages = this.#writing.messages.filter((data) => data.length);
     const { sent = 0 } = error;
+    this.#handed ??= new Map();
     for (const data of messages.slice(0, sent)) {
       this.#handed.set(data, (this.#handed.get(data) ?? 0) + 1);
     }
@@ -545,7 +551,7 @@ class Socket extends Duplex {
     this.connecting = false;
     clearTimeout(this.#timer);
     this.#connector?.stop();
-    this.#requests.fail(failure);
+    this.#requests?.fail(failure);
     // After the peer's end the kernel still delivers what was sent from here.
     this.#closeHandle(!this.writableFinished && !this.#over);
     callback(error);
@@ -561,7 +567,7 @@ class Socket extends Duplex {
     if (!handle) return;
     this.#names = {
       locals: handle.localAddresses(),
-      remotes: handle.remoteAddresses(),
+      remotes: inUseFirst(handle, handle.remoteAddresses()),
     };
     this.#handle = null;
     handle.close(reset);
@@ -575,13 +581,13 @@ class Socket extends Duplex {
 
   abort(reason) {
     const text = abortReason(reason, 'reason');
-    const error = text && this.#handle?.abortWith(text);
-    if (error && getSystemErrorName(error) === 'EINVAL') {
+    if (text && !this.#settings.peeled) {
       throw unavailable(
         'abort(reason)',
         'Linux sends a reason only from one-to-many sockets and peelOff()',
       );
     }
+    if (text) this.#handle?.abortWith(text);
     return this.resetAndDestroy();
   }
 
@@ -596,7 +602,8 @@ class Socket extends Duplex {
 
   setNoDelay(noDelay = true) {
     const set = { SCTP_NODELAY: { value: noDelay ? 1 : 0 } };
-    this.#settings.kernel = { ...this.#settings.kernel, ...set }; // of handles to come
+    const kernel = { ...this.#settings.kernel, ...set };
+    this.#settings = { ...this.#settings, kernel }; // of handles to come
     if (this.#handle) {
       writeOption(this.#handle, 'SCTP_NODELAY', set.SCTP_NODELAY);
     }
@@ -606,7 +613,7 @@ class Socket extends Duplex {
   setKeepAlive(enable = false, interval = 0) {
     const ms = integer(interval, 'interval', 0, 0xffffffff) ?? 0;
     this.#keepAlive = heartbeat(enable, ms);
-    if (this.#handle) this.#setHeartbeat();
+    if (!this.pending) this.#setHeartbeat();
     return this;
   }
 
@@ -614,8 +621,9 @@ class Socket extends Duplex {
     writeOption(this.#handle, 'SCTP_PEER_ADDR_PARAMS', this.#keepAlive);
   }
 
-  /** Returns the open handle. Throws if there is none. */
+  /** Returns the handle of the association. Throws if there is none. */
   #open() {
+    if (this.connecting) throw notConnected();
     if (!this.#handle) throw closed();
     return this.#handle;
   }
@@ -676,38 +684,41 @@ class Socket extends Duplex {
   // --------------------------------------------------------------- streams
 
   async resetStreams(streams) {
+    this.#requests ??= new StreamRequests();
     await this.#requests.reset(this.#open(), group(streams, 'streams'));
   }
 
   async addStreams(streams) {
+    this.#requests ??= new StreamRequests();
     await this.#requests.add(this.#open(), group(streams, 'streams'));
   }
 
   setStreamPriority(sid, value) {
     return this.setOption('SCTP_STREAM_SCHEDULER_VALUE', {
-      stream_id: integer(sid, 'sid', 0, UINT16),
-      stream_value: integer(value, 'value', 0, UINT16),
+      stream_id: required(integer, sid, 'sid', 0, UINT16),
+      stream_value: required(integer, value, 'value', 0, UINT16),
     });
   }
 
   // ------------------------------------------------------------------ keys
 
   setAuthKey(id, key) {
-    const number = integer(id, 'id', 0, UINT16);
-    return this.setOption('SCTP_AUTH_KEY', authKey(number, bytes(key, 'key')));
+    const number = required(integer, id, 'id', 0, UINT16);
+    const secret = required(bytes, key, 'key');
+    return this.setOption('SCTP_AUTH_KEY', authKey(number, secret));
   }
 
   activateAuthKey(id) {
-    const scact_keynumber = integer(id, 'id', 0, UINT16);
+    const scact_keynumber = required(integer, id, 'id', 0, UINT16);
     return this.setOption('SCTP_AUTH_ACTIVE_KEY', { scact_keynumber });
   }
 
   deleteAuthKey(id) {
-    const scact_keynumber = integer(id, 'id', 0, UINT16);
+    const scact_keynumber = required(integer, id, 'id', 0, UINT16);
     return this.setOption('SCTP_AUTH_DELETE_KEY', { scact_keynumber });
   }
 
-  // --------------------------------------------------------------- options
+  // --------------------------------------------------------------- waiting
 
   setTimeout(timeout, callback) {
     if (this.destroyed) return this;
@@ -765,18 +776,28 @@ class Socket extends Duplex {
   }
 
   get maxSendSize() {
-    this.#maxSendSize ||=
-      readOption(this.#handle ?? newSocket, 'SO_SNDBUF')?.value ?? 0;
+    this.#maxSendSize ||= this.#handle
+      ? (readOption(this.#handle, 'SO_SNDBUF')?.value ?? 0)
+      : this.#maxSendSizeToCome();
     return this.#maxSendSize;
   }
 
+  /** Returns what Linux will grant: twice what is asked for, up to a limit. */
+  #maxSendSizeToCome() {
+    const granted = readOption(newSocket, 'SO_SNDBUF')?.value ?? 0;
+    const { value } = this.#settings.kernel.SO_SNDBUF ?? {};
+    return value ? Math.min(2 * value, granted) : granted;
+  }
+
   #locals() {
-    return this.#handle ? this.#handle.localAddresses() : this.#names.locals;
+    return this.#handle
+      ? this.#handle.localAddresses()
+      : (this.#names?.locals ?? []);
   }
 
   #remotes() {
     if (this.connecting) return [];
-    if (!this.#handle) return this.#names.remotes;
+    if (!this.#handle) return this.#names?.remotes ?? [];
     return inUseFirst(this.#handle, this.#handle.remoteAddresses());
   }
 
@@ -838,7 +859,7 @@ class Socket extends Duplex {
   #listensTo(event) {
     if (event !== 'notification' || this.#allEvents) return;
     this.#allEvents = true;
-    if (this.#handle) this.#subscribe();
+    if (!this.pending) this.#subscribe();
   }
 
   /** Subscribes to the notifications that only a listener gets. */
@@ -878,8 +899,15 @@ class Socket extends Duplex {
   #onNotification(raw) {
     const notification = decode(raw);
     if (!notification) return;
-    const { type, parsed } = notification;
-    this.emit('notification', notification);
+    try {
+      this.emit('notification', notification);
+    } finally {
+      this.#update(notification);
+    }
+  }
+
+  /** Follows a notification, and emits the events that tell the same. */
+  #update({ type, parsed }) {
     if (type === 'SCTP_PEER_ADDR_CHANGE') {
       this.emit('address-change', {
         address: parsed.spc_aaddr.address,
@@ -887,6 +915,7 @@ class Socket extends Duplex {
       });
       this.emit('peer-info-update');
     } else if (type === 'SCTP_SEND_FAILED_EVENT') {
+      this.#undelivered ??= new Undelivered();
       const message = this.#undelivered.add(parsed);
       if (message) this.emit('undelivered', message);
     } else if (type === 'SCTP_STREAM_RESET_EVENT') {
@@ -903,7 +932,7 @@ class Socket extends Duplex {
 
   #onStreamReset({ strreset_flags: flags, strreset_stream_list: sids }) {
     const directions = flags & (INCOMING | OUTGOING);
-    this.#requests.answer('reset', directions, flags);
+    this.#requests?.answer('reset', directions, flags);
     if (flags !== directions) return; // denied, or failed
     this.emit('stream-reset', {
       incoming: (flags & INCOMING) !== 0,
@@ -920,7 +949,7 @@ class Socket extends Duplex {
     } = parsed;
     const directions = (incoming ? INCOMING : 0) | (outgoing ? OUTGOING : 0);
     this.#outStreams = undefined; // there are more now
-    this.#requests.answer('change', directions || INCOMING | OUTGOING, flags);
+    this.#requests?.answer('change', directions || INCOMING | OUTGOING, flags);
     if (flags === 0) this.emit('stream-change', { incoming, outgoing });
   }
 }

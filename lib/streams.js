@@ -4,7 +4,7 @@
 
 const { UINT16, integer } = require('./arguments');
 const constants = require('./constants');
-const { invalidType, requestFailed } = require('./errors');
+const { invalidType, invalidValue, requestFailed } = require('./errors');
 const { setOption } = require('./sockopt');
 
 const INCOMING = 1;
@@ -15,6 +15,7 @@ function sids(value, name) {
   if (value === undefined || value === null || value === false) return null;
   if (value === true) return [];
   if (!Array.isArray(value)) throw invalidType(name, 'an array or true', value);
+  if (value.length === 0) throw invalidValue(name, 'must not be empty', value);
   return value.map((sid, i) => integer(sid, `${name}[${i}]`, 0, UINT16));
 }
 
@@ -36,6 +37,10 @@ class StreamRequests {
     };
     const list = lists.outgoing ?? lists.incoming;
     if (!list) throw invalidType('streams', 'outgoing or incoming streams');
+    if (lists.incoming && String(lists.incoming) !== String(list)) {
+      const reason = 'must be those of outgoing: a request has one list';
+      throw invalidValue('incoming', reason, incoming);
+    }
     const flags =
       (lists.outgoing ? OUTGOING : 0) | (lists.incoming ? INCOMING : 0);
     setOption(handle, 'SCTP_RESET_STREAMS', {

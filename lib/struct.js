@@ -42,8 +42,11 @@ const LIMITS = Object.fromEntries(
 /** Bytes of a struct sockaddr_storage. */
 const ADDRESS = 128;
 
-/** Bytes to provide for a list at the end of an option that is read. */
-const LIST = 4096;
+/**
+ * Bytes to provide for a list at the end of an option that is read: 65,535 streams, or
+ * 16,384 associations.
+ */
+const LIST = 65_536;
 
 /** Fields by the name of their struct. */
 const structs = new Map();

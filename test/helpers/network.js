@@ -2,7 +2,7 @@
 
 /** The kernel's network: namespaces, queues and its list of associations. */
 
-const { spawnSync } = require('node:child_process');
+const { spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const { until } = require('./events');
 const { run } = require('./processes');
@@ -47,6 +47,24 @@ function enterOwnNetwork(file) {
     },
   );
   process.exit(status ?? 1);
+}
+
+/**
+ * Makes a second network, which lasts as long as this process. Returns the id of
+ * a process in it, and the beginning of a command that is to run in it.
+ */
+function otherNetwork() {
+  const holder = spawn('unshare', ['--net', 'sleep', 'infinity'], {
+    stdio: 'ignore',
+  });
+  holder.unref();
+  process.on('exit', () => holder.kill());
+  const network = (pid) => fs.readlinkSync(`/proc/${pid}/ns/net`);
+  while (network(holder.pid) === network('self')) run('sleep 0.01');
+  return {
+    pid: holder.pid,
+    enter: ['nsenter', `--net=/proc/${holder.pid}/ns/net`],
+  };
 }
 
 /**
@@ -119,4 +137,5 @@ module.exports = {
   associations,
   enterOwnNetwork,
   holdBack,
+  otherNetwork,
 };

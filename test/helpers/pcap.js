@@ -5,6 +5,7 @@ const { until } = require('./events');
 
 const EN10MB = 1;
 const IPV4 = 0x0800;
+const UDP = 17;
 const SCTP = 132;
 const DATA = 0;
 const UNORDERED = 0x04;
@@ -26,29 +27,32 @@ function* frames(capture) {
   }
 }
 
+/** The packets of a protocol over IPv4. */
+const ofProtocol = (capture, protocol) =>
+  [...frames(capture)]
+    .filter(
+      (frame) => frame.readUInt16BE(12) === IPV4 && frame[14 + 9] === protocol,
+    )
+    .map((frame) => frame.subarray(14));
+
 /** The SCTP packets of a capture over IPv4 (RFC 9260 section 3). */
 function packets(capture) {
-  return [...frames(capture)]
-    .filter(
-      (frame) => frame.readUInt16BE(12) === IPV4 && frame[14 + 9] === SCTP,
-    )
-    .map((frame) => {
-      const packet = frame.subarray(14);
-      const end = packet.readUInt16BE(2);
-      const chunks = [];
-      for (let at = (packet[0] & 0x0f) * 4 + 12; at + 4 <= end; ) {
-        const length = packet.readUInt16BE(at + 2);
-        const bytes = packet.subarray(at, at + length);
-        chunks.push({ type: bytes[0], flags: bytes[1], bytes });
-        at += (length + 3) & ~3;
-      }
-      return {
-        dscp: packet[1] >> 2,
-        from: packet.subarray(12, 16).join('.'),
-        to: packet.subarray(16, 20).join('.'),
-        chunks,
-      };
-    });
+  return ofProtocol(capture, SCTP).map((packet) => {
+    const end = packet.readUInt16BE(2);
+    const chunks = [];
+    for (let at = (packet[0] & 0x0f) * 4 + 12; at + 4 <= end; ) {
+      const length = packet.readUInt16BE(at + 2);
+      const bytes = packet.subarray(at, at + length);
+      chunks.push({ type: bytes[0], flags: bytes[1], bytes });
+      at += (length + 3) & ~3;
+    }
+    return {
+      dscp: packet[1] >> 2,
+      from: packet.subarray(12, 16).join('.'),
+      to: packet.subarray(16, 20).join('.'),
+      chunks,
+    };
+  });
 }
 
 /** The DATA chunks of a capture (RFC 9260 section 3.3.1). */
@@ -63,9 +67,15 @@ const dataChunks = (capture) =>
       text: bytes.toString('utf8', 16),
     }));
 
-/** Captures what an interface carries. `packets()` returns it so far. */
+/**
+ * Captures what an interface carries, in its order. `packets()` returns the packets
+ * of SCTP so far, `datagrams()` those of UDP.
+ */
 async function sniff(t, device) {
-  const args = ['-i', device, '-U', '-n', '-w', '-', 'sctp or udp'];
+  const args = [
+    ...['-i', device, '-n', 'sctp or udp'],
+    ...['-U', '-w', '-', '--immediate-mode'],
+  ];
   const child = t.spawn('tcpdump', args, 'ignore', 'pipe');
   let capture = Buffer.alloc(0);
   child.stdout.on('data', (data) => {
@@ -76,7 +86,10 @@ async function sniff(t, device) {
     text += data;
   });
   await until(() => /listening on/.test(text));
-  return { packets: () => packets(capture) };
+  return {
+    packets: () => packets(capture),
+    datagrams: () => ofProtocol(capture, UDP),
+  };
 }
 
 module.exports = { dataChunks, packets, sniff };

@@ -183,6 +183,21 @@ test('close() of a paused endpoint drops what is held back', async (t) => {
   assert.equal(calls, 1);
 });
 
+test('close() in onRecv drops what resume() has still to deliver', async (t) => {
+  const received = [];
+  const far = t.open(([data]) => {
+    received.push(String(data));
+    if (received.length === 1) far.pause();
+    else far.close();
+  });
+  const near = t.open();
+  near.sendBatch(numbered(10), HOST, far.address().port);
+  await until(() => received.length === 1);
+  far.resume();
+  await until(() => near.peers().length === 0);
+  assert.deepEqual(received, ['message 0', 'message 1']);
+});
+
 test('an exception of onRecv after resume() does not keep back the rest', async () => {
   const { code, stdout } = await runScript(`
     process.on('uncaughtException', ({ message }) => console.log(message));
@@ -415,6 +430,19 @@ function peeled(t, handle, host, port, options) {
   return { socket, received };
 }
 
+test('getOption() lists the associations of more than a thousand peers', async (t) => {
+  const PEERS = 1100;
+  const { handle, received, port } = collector(t);
+  for (let i = 0; i < PEERS; i++) {
+    t.open().send(Buffer.from('x'), HOST, port);
+  }
+  await until(() => received.length === PEERS);
+  const name = 'SCTP_GET_ASSOC_ID_LIST';
+  const { gaids_assoc_id } = handle.getOption(name);
+  assert.equal(new Set(gaids_assoc_id).size, PEERS);
+  assert.equal(handle.getOption('SCTP_GET_ASSOC_NUMBER').value, PEERS);
+});
+
 test('peelOff() makes a Socket of an association, whose messages are ordered', async (t) => {
   const { near, far } = await pair(t);
   const { socket, received } = peeled(t, far.handle, HOST, near.port);
@@ -502,6 +530,18 @@ test('end() of a peeled off socket delivers what was written before', async (t) 
   assert.deepEqual(events, ['down']);
   assert.deepEqual(texts(near.received), numbered(100).map(String));
   assert.deepEqual(associations(), []);
+});
+
+test('a socket gets a reason of disconnect() as long as it may be', async (t) => {
+  const { handle, received, port } = collector(t);
+  const socket = t.connect({ host: HOST, port });
+  socket.write('x');
+  await until(() => received.length === 1);
+  const reason = 'é'.repeat(512);
+  const [, host, from] = received[0];
+  handle.disconnect(host, from, { abort: true, reason });
+  const [error] = await once(socket.resume(), 'error');
+  assert.equal(error.reason, reason);
 });
 
 test('abort() of a peeled off socket tells the peer the reason', async (t) => {

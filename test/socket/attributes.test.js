@@ -18,18 +18,6 @@ const { sniff } = require('../helpers/pcap');
 enterOwnNetwork(__filename);
 run('ip link set lo mtu 1500 up');
 
-/** Fills the windows of both ends, so that what follows has to wait. */
-async function full(client, peer) {
-  peer.pause();
-  const message = Buffer.alloc(client.maxSendSize / 4);
-  let count = 0;
-  do {
-    client.write(message);
-    count++;
-  } while (client.writableLength === 0);
-  return { count };
-}
-
 test('a message whose lifetime has ended is undelivered, with its attributes', async (t) => {
   const { client, peer } = await pair(t);
   const returned = once(client, 'undelivered');
@@ -61,67 +49,88 @@ test('a message whose lifetime has ended is undelivered, with its attributes', a
 
 test('messages that an abort has lost are undelivered before the error', async (t) => {
   const { client, peer } = await pair(t);
-  await full(client, peer);
-  const order = [];
-  let bytes = 0;
-  client.on('undelivered', ({ data }) => {
-    bytes += data.length;
-    order.push('undelivered');
+  peer.pause();
+  // Both windows fill: one message has left in part, others wait behind it.
+  const size = client.maxSendSize / 4;
+  for (let i = 0; client.writableLength === 0; i++) {
+    client.send(Buffer.alloc(size, i), { sid: i % 3, unordered: i % 2 === 1 });
+  }
+  const events = [];
+  client.on('undelivered', ({ data, sid, unordered, sent }) => {
+    const i = data[0];
+    assert.ok(data.equals(Buffer.alloc(size, i)));
+    assert.deepEqual(
+      { sid, unordered },
+      { sid: i % 3, unordered: i % 2 === 1 },
+    );
+    events.push(sent);
   });
-  client.on('error', ({ code }) => order.push(code));
+  client.on('error', ({ code }) => events.push(code));
   const ended = ending(client.resume());
   peer.destroy();
   await ended;
-  assert.ok(bytes > 0);
-  assert.equal(order.lastIndexOf('undelivered') < order.length - 1, true);
-  assert.equal(order.at(-1), 'ECONNRESET');
-  assert.equal(bytes % (client.maxSendSize / 4), 0); // whole messages
+  assert.equal(events.pop(), 'ECONNRESET');
+  assert.ok(events.includes(true), 'none had left');
+  assert.ok(events.includes(false), 'all had left');
+  assert.ok(events.every((sent) => typeof sent === 'boolean'));
 });
 
-test('maxRetransmits drops a message that is lost on its way', async (t) => {
+/** Loses all packets from now on, until the function that it returns is called. */
+function loseAll(t) {
+  run('tc qdisc add dev lo root netem loss 100%');
+  t.after(() => run('tc qdisc del dev lo root'));
+  return () => run('tc qdisc change dev lo root netem loss 0%');
+}
+
+/** Messages that the kernel has dropped by a policy of PR-SCTP. */
+function abandoned(socket, sprstat_policy) {
+  const { sprstat_abandoned_sent: sent, sprstat_abandoned_unsent: unsent } =
+    socket.getOption('SCTP_PR_ASSOC_STATUS', { sprstat_policy });
+  return sent + unsent;
+}
+
+test('maxRetransmits drops a message that is lost on its way so often', async (t) => {
+  const RTX = 0x20;
   const { client, peer } = await pair(
     t,
     {},
-    { rto: { initial: 100, min: 50 } },
+    { rto: { initial: 100, min: 50, max: 100 } },
   );
-  run('tc qdisc add dev lo root netem loss 100%');
-  t.after(() => run('tc qdisc del dev lo root'));
-  client.send('lost', { maxRetransmits: 0 });
-  const abandoned = () => {
-    const status = client.getOption('SCTP_PR_ASSOC_STATUS', {
-      sprstat_policy: 0x20,
-    });
-    return status.sprstat_abandoned_sent + status.sprstat_abandoned_unsent;
-  };
-  await until(() => abandoned() === 1);
-  run('tc qdisc change dev lo root netem loss 0%');
+  const heal = loseAll(t);
+  let dropped = 0;
+  for (const maxRetransmits of [0, 3]) {
+    const before = client.stats().rtxchunks;
+    client.send('lost', { maxRetransmits });
+    dropped++;
+    await until(() => abandoned(client, RTX) === dropped);
+    assert.equal(client.stats().rtxchunks - before, maxRetransmits);
+  }
+  heal();
   client.write('after');
   const [data] = await messages(peer, 1);
   assert.equal(String(data), 'after');
 });
 
-test('priority drops a less urgent message when the send buffer is full', async (t) => {
+test('priority drops less urgent messages when the send buffer is full', async (t) => {
+  const PRIORITY = 0x30;
   const { client, peer } = await pair(t);
-  peer.pause();
   const returned = [];
-  client.on('undelivered', (message) => returned.push(message));
-  const message = () => Buffer.alloc(client.maxSendSize / 8);
-  for (let i = 0; i < 40 && client.writableLength === 0; i++) {
-    client.send(message(), { priority: 100, context: 100 });
+  client.on('undelivered', ({ context }) => returned.push(context));
+  const heal = loseAll(t);
+  // They leave less of the buffer than half, and the next one needs half.
+  const size = client.maxSendSize / 8;
+  for (let i = 0; i < 4; i++) {
+    client.send(Buffer.alloc(size), { priority: 100, context: 100 });
   }
-  client.send('urgent', { priority: 1, context: 1 });
-  peer.resume();
+  client.send(Buffer.alloc(4 * size, 'urgent'), { priority: 1, context: 1 });
+  assert.equal(client.writableLength, 0, 'a message has to wait');
+  await until(() => returned.length > 0);
+  assert.ok(abandoned(client, PRIORITY) > 0);
+  assert.ok(returned.every((context) => context === 100));
+  heal();
   const received = [];
   peer.on('data', (data) => received.push(data));
-  await until(() => received.some((data) => String(data) === 'urgent'));
-  const status = client.getOption('SCTP_PR_ASSOC_STATUS', {
-    sprstat_policy: 0x30,
-  });
-  assert.equal(
-    Math.sign(status.sprstat_abandoned_unsent),
-    Math.sign(returned.length),
-  );
-  assert.ok(returned.every(({ context }) => context === 100));
+  await until(() => received.some((data) => data.length === 4 * size));
 });
 
 test('sackImmediately asks for it on the wire', async (t) => {
@@ -149,7 +158,9 @@ test('wrong attributes throw, and nothing is sent', async (t) => {
     [{ priority: 2 ** 32 }, 'ERR_OUT_OF_RANGE'],
     [{ sackImmediately: 1 }, 'ERR_INVALID_ARG_TYPE'],
     [{ address: 'x' }, 'ERR_INVALID_ARG_VALUE'],
-    [{ ttl: 5, maxRetransmits: 1 }, 'ERR_INVALID_ARG_VALUE'],
+    [{ address: '' }, 'ERR_INVALID_ARG_VALUE'],
+    [{ ttl: 5, maxRetransmits: 0 }, 'ERR_INVALID_ARG_VALUE'],
+    [{ priority: 0, maxRetransmits: 1 }, 'ERR_INVALID_ARG_VALUE'],
     [{ retransmits: 1 }, 'ERR_INVALID_ARG_VALUE'],
   ]) {
     assert.throws(() => client.send('x', attributes), { code });

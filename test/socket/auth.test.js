@@ -58,6 +58,32 @@ test('keys are changed while the association is up', async (t) => {
   assert.equal((await messages(peer, 1)).length, 1);
   assert.throws(() => client.deleteAuthKey(2), { code: 'EINVAL' });
   assert.throws(() => client.activateAuthKey(9), { code: 'EINVAL' });
+  for (const call of [
+    () => client.setAuthKey(undefined, next),
+    () => client.setAuthKey(2),
+    () => client.activateAuthKey(),
+    () => client.deleteAuthKey(),
+  ]) {
+    assert.throws(call, { code: 'ERR_INVALID_ARG_TYPE' });
+  }
+});
+
+test('with another key since, nothing arrives until the peer has it, too', async (t) => {
+  const rto = { initial: 100, min: 50, max: 100 };
+  const { client, peer } = await pair(
+    t,
+    { auth: auth() },
+    { auth: auth(), rto, assocMaxRetrans: 100 },
+  );
+  client.setAuthKey(2, Buffer.from('the next secret'));
+  client.activateAuthKey(2);
+  peer.setAuthKey(2, Buffer.from('another secret'));
+  peer.resume();
+  client.write('with the next key');
+  await until(() => client.stats().rtxchunks > 0);
+  assert.equal(peer.bytesRead, 0);
+  peer.setAuthKey(2, Buffer.from('the next secret'));
+  await until(() => peer.bytesRead > 0);
 });
 
 test('a server drops a peer without the authentication that it demands', async (t) => {
@@ -97,6 +123,13 @@ test('wrong options of auth throw and are named', (t) => {
     [{ keys: { x: key } }, 'ERR_OUT_OF_RANGE', /options\.auth\.keys/],
     [{ active: 70_000 }, 'ERR_OUT_OF_RANGE', /options\.auth\.active/],
     [{ chunks: ['DATA'] }, 'ERR_INVALID_ARG_TYPE', /chunks\[0\]/],
+    [{ chunks: [256] }, 'ERR_OUT_OF_RANGE', /chunks\[0\]/],
+    [{ chunks: 0 }, 'ERR_INVALID_ARG_TYPE', /options\.auth\.chunks/],
+    [{ hmacs: 3 }, 'ERR_INVALID_ARG_TYPE', /options\.auth\.hmacs/],
+    [{ hmacs: [undefined] }, 'ERR_INVALID_ARG_TYPE', /hmacs\[0\]/],
+    [{ keys: { 1: undefined } }, 'ERR_INVALID_ARG_TYPE', /keys\[1\]/],
+    [{ keys: new Map([[1, key]]) }, 'ERR_INVALID_ARG_TYPE', /auth\.keys/],
+    [{ keys: Array(33).fill(key) }, 'ERR_OUT_OF_RANGE', /<= 32 keys/],
   ]) {
     assert.throws(() => t.server({ auth: options }), { code, message: name });
   }

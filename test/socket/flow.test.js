@@ -3,14 +3,7 @@
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const { pipeline } = require('node:stream/promises');
-const {
-  SNDBUF,
-  associations,
-  messages,
-  pair,
-  test,
-  until,
-} = require('../helpers');
+const { SNDBUF, messages, pair, test, until } = require('../helpers');
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -167,17 +160,5 @@ test('a message with a time to live is dropped when it is not sent in time', asy
   assert.deepEqual(
     [failed.ssfe_info.snd_sid, failed.ssfe_info.snd_ppid],
     [3, 77],
-  );
-});
-
-test('small messages do not wait for the acknowledgement of earlier ones', async (t) => {
-  const { client, peer } = await pair(t);
-  client.write('a');
-  client.write('b');
-  // Without SCTP_NODELAY the second would wait up to 200 ms here.
-  await messages(peer, 2);
-  const { port } = client.address();
-  await until(() =>
-    associations().every((a) => a.localPort !== port || !a.unacknowledged),
   );
 });

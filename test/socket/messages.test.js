@@ -3,6 +3,7 @@
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const { once } = require('node:events');
+const { Writable } = require('node:stream');
 const {
   ending,
   messages,
@@ -33,6 +34,20 @@ for (const [name, size] of [
     assert.deepEqual([peer.bytesWritten, peer.bytesRead], [size, size]);
   });
 }
+
+test("write() takes the encoding 'buffer', which Writable hands on", async (t) => {
+  const { client, peer } = await pair(t);
+  const wrapper = new Writable({
+    write: (chunk, encoding, callback) =>
+      client.write(chunk, encoding, callback),
+  });
+  wrapper.write('through a Writable');
+  const [data] = await messages(peer, 1);
+  assert.equal(String(data), 'through a Writable');
+  assert.throws(() => client.write('text', 'buffer'), {
+    code: 'ERR_UNKNOWN_ENCODING',
+  });
+});
 
 /** Short and long ones, since C treats them differently. */
 const lengths = Array.from(

@@ -1,7 +1,6 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const path = require('node:path');
@@ -10,6 +9,7 @@ const {
   ending,
   enterOwnNetwork,
   messages,
+  otherNetwork,
   run,
   test,
   until,
@@ -17,16 +17,9 @@ const {
 
 enterOwnNetwork(__filename);
 
-// Another host, which is a network namespace that this process holds, and two
-// paths to it.
-const holder = spawn('unshare', ['--net', 'sleep', 'infinity'], {
-  stdio: 'ignore',
-});
-holder.unref();
-process.on('exit', () => holder.kill());
-const network = (pid) => fs.readlinkSync(`/proc/${pid}/ns/net`);
-while (network(holder.pid) === network('self')) run('sleep 0.01');
-const there = `nsenter --net=/proc/${holder.pid}/ns/net`;
+// Another host, and two paths to it.
+const { pid, enter } = otherNetwork();
+const there = enter.join(' ');
 
 // Otherwise IPv6 addresses go with their link.
 fs.writeFileSync('/proc/sys/net/ipv6/conf/all/keep_addr_on_down', '1');
@@ -34,7 +27,7 @@ run('ip link set lo up');
 run(`${there} ip link set lo up`);
 for (const i of [1, 2]) {
   run(`ip link add here${i} type veth peer name there${i}`);
-  run(`ip link set there${i} netns ${holder.pid}`);
+  run(`ip link set there${i} netns ${pid}`);
   run(`ip address add 10.9.${i}.1/24 dev here${i}`);
   run(`ip address add fd00:${i}::1/64 dev here${i} nodad`);
   run(`ip link set here${i} up`);
@@ -51,7 +44,7 @@ const fast = {
 
 /** Starts an echo server on the other host; resolves to its port. */
 async function echoThere(t, localAddresses) {
-  const [program, ...args] = there.split(' ');
+  const [program, ...args] = enter;
   const source = `
     const { createServer } = require(${JSON.stringify(path.resolve(__dirname, '../..'))});
     const server = createServer(${JSON.stringify(fast)}, (peer) => {
@@ -169,6 +162,26 @@ test('connect() reaches a server by the second of its addresses when the first i
   const [peer] = await once(server, 'connection');
   client.write('x');
   assert.equal(String((await messages(peer, 1))[0]), 'x');
+});
+
+test('after the end, remoteAddress is still that of the path that was in use', async (t) => {
+  const [primary, second] = ['10.9.1.2', '10.9.2.2'];
+  const port = await echoThere(t, [primary, second]);
+  const client = t.connect({
+    port,
+    remoteAddresses: [primary, second],
+    localAddresses: ['10.9.1.1', '10.9.2.1'],
+    ...fast,
+  });
+  await once(client, 'connect');
+  client.on('data', () => client.write('on'));
+  client.write('on');
+  run('ip link set here1 down');
+  t.after(() => run('ip link set here1 up'));
+  await until(() => client.remoteAddress === second);
+  client.destroy();
+  assert.deepEqual(client.remoteAddresses, [second, primary]);
+  assert.equal(client.remoteAddress, second);
 });
 
 test('when all paths fail, the socket ends with ETIMEDOUT', async (t) => {

@@ -58,6 +58,66 @@ async function vanish(child) {
   heal();
 }
 
+/** A socket whose handshake takes longer than the call of connect(). */
+async function slowConnect(t, options = {}) {
+  const server = await t.listen({});
+  run('tc qdisc add dev lo root netem delay 20ms');
+  t.after(heal);
+  const { address: host, port } = server.address();
+  return t.connect({ host, port, ...options });
+}
+
+test('setKeepAlive() and a listener from before connect are of the association', async (t) => {
+  const socket = await slowConnect(t);
+  const dry = new Promise((resolve) => {
+    socket.on('notification', ({ type }) => {
+      if (type === 'SCTP_SENDER_DRY_EVENT') resolve();
+    });
+  });
+  socket.setKeepAlive(true, 5000);
+  await once(socket, 'connect');
+  const { spp_hbinterval } = socket.getOption('SCTP_PEER_ADDR_PARAMS', {
+    spp_address: { address: '127.0.0.1' },
+  });
+  assert.equal(spp_hbinterval, 5000);
+  socket.write('x');
+  await dry;
+});
+
+test('before connect, what needs an association throws ERR_INVALID_STATE', async (t) => {
+  const socket = await slowConnect(t);
+  const check = () => {
+    for (const call of [
+      () => socket.getOption('SCTP_STATUS'),
+      () => socket.setOption('SCTP_RTOINFO', { srto_max: 5000 }),
+      () => socket.setPrimary('127.0.0.1'),
+      () => socket.setPath('127.0.0.1', { mtu: 1400 }),
+      () => socket.heartbeat('127.0.0.1'),
+      () => socket.setAuthKey(1, Buffer.from('x')),
+    ]) {
+      assert.throws(call, {
+        code: 'ERR_INVALID_STATE',
+        message: 'Invalid state: the socket is not connected yet',
+      });
+    }
+    assert.throws(() => socket.abort('reason'), {
+      code: 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
+    });
+  };
+  check();
+  await new Promise(setImmediate); // the handshake has begun
+  check();
+  await once(socket, 'connect');
+  socket.setOption('SCTP_RTOINFO', { srto_max: 5000 });
+});
+
+test('a message with an address may be sent before connect', async (t) => {
+  const socket = await slowConnect(t);
+  socket.send('early', { address: '127.0.0.1' });
+  await once(socket, 'connect');
+  await until(() => socket.status().unackdata === 0);
+});
+
 test('a peer that restarts from the same port: the old socket is reset, a new one follows', async (t) => {
   const sockets = [];
   const server = await t.listen(quick, (peer) => {

@@ -44,6 +44,9 @@ const twoPaths = (t, options = {}) =>
 
 const primary = (socket) => socket.status().primary.address;
 
+/** Whether this kernel can encapsulate SCTP in UDP: from 5.11 on. */
+const ENCAPSULATES = fs.existsSync('/proc/sys/net/sctp/udp_port');
+
 /** Waits until both paths were found to work. */
 const confirmed = (socket) =>
   until(() =>
@@ -104,6 +107,7 @@ test('setPath() sets each value of one path', async (t) => {
     pfThreshold: 1,
     mtu: 900,
     dscp: 10,
+    ...(ENCAPSULATES && { encapsulationPort: 9899 }),
   };
   assert.equal(client.setPath(THERE[1], path), client);
   const of = (address) => ({ address: { address } }).address;
@@ -120,6 +124,21 @@ test('setPath() sets each value of one path', async (t) => {
     1,
   );
   assert.notEqual(read(THERE[0]).spp_hbinterval, 7000);
+  const nothing = Object.keys(path).map((name) => [name, undefined]);
+  client.setPath(THERE[1], Object.fromEntries(nothing));
+  assert.deepEqual(read(THERE[1]), set);
+  if (ENCAPSULATES) {
+    const port = (address) =>
+      client.getOption('SCTP_REMOTE_UDP_ENCAPS_PORT', {
+        sue_address: of(address),
+      }).sue_port;
+    assert.equal(port(THERE[1]), 9899);
+    assert.equal(port(THERE[0]), 0);
+  } else {
+    assert.throws(() => client.setPath(THERE[1], { encapsulationPort: 9899 }), {
+      code: 'ENOPROTOOPT',
+    });
+  }
   for (const [wrong, code] of [
     [{ hearbeat: 1 }, 'ERR_INVALID_ARG_VALUE'],
     [{ mtu: 10 }, 'ERR_OUT_OF_RANGE'],
@@ -143,26 +162,27 @@ test('the DSCP of a path is on the wire', async (t) => {
 });
 
 test('heartbeat() sends one at once, which is answered', async (t) => {
-  const { client } = await twoPaths(t);
+  const { client } = await twoPaths(t, { heartbeat: { interval: 3_600_000 } });
   await confirmed(client);
   const wire = await sniff(t, 'lo');
   client.heartbeat(THERE[1]);
   const HEARTBEAT = 4;
   const HEARTBEAT_ACK = 5;
-  for (const [type, to] of [
-    [HEARTBEAT, THERE[1]],
-    [HEARTBEAT_ACK, HERE[0]],
-  ]) {
-    await until(() =>
-      wire
-        .packets()
-        .some(
-          (packet) =>
-            packet.chunks.some((chunk) => chunk.type === type) &&
-            (packet.to === to || HERE.includes(packet.to)),
-        ),
+  /** What a chunk of this type carries, which the answer has to repeat. */
+  const information = (type, packets) =>
+    packets
+      .flatMap(({ chunks }) => chunks)
+      .filter((chunk) => chunk.type === type)
+      .map(({ bytes }) => bytes.toString('latin1', 4));
+  const demanded = () =>
+    information(
+      HEARTBEAT,
+      wire.packets().filter(({ to }) => to === THERE[1]),
     );
-  }
+  await until(() => demanded().length === 1);
+  await until(() =>
+    information(HEARTBEAT_ACK, wire.packets()).includes(demanded()[0]),
+  );
 });
 
 test('addresses that the peer would not be told of throw ERR_SCTP_NOT_NEGOTIATED', async (t) => {
@@ -250,7 +270,7 @@ test('addLocalAddress() of a server is for associations to come', async (t) => {
 });
 
 test('from Linux 5.11 on, udpEncapsulation sends packets in UDP', async (t) => {
-  if (!fs.existsSync('/proc/sys/net/sctp/udp_port')) {
+  if (!ENCAPSULATES) {
     const [error] = await once(
       t.connect({ host: THERE[0], port: 9, udpEncapsulation: 9899 }),
       'error',
@@ -271,5 +291,6 @@ test('from Linux 5.11 on, udpEncapsulation sends packets in UDP', async (t) => {
   assert.equal(String(data), 'in UDP');
   peer.write('back');
   await messages(client, 1);
+  await until(() => wire.datagrams().some((bytes) => bytes.includes('back')));
   assert.deepEqual(wire.packets(), []); // none of them is plain SCTP
 });

@@ -4,7 +4,7 @@
 
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
-const { messages, pair, test, until } = require('../helpers');
+const { messages, pair, runScript, test, until } = require('../helpers');
 
 const reset = { streamReset: true };
 
@@ -74,6 +74,16 @@ test('without streamReset on both sides the requests are rejected, and say what 
   });
 });
 
+test('a request that the peer denies is rejected', async (t) => {
+  const { client, peer } = await pair(t, reset, reset);
+  peer.setOption('SCTP_ENABLE_STREAM_RESET', { assoc_value: 0 });
+  peer.on('stream-reset', () => assert.fail('streams were reset'));
+  await assert.rejects(client.resetStreams({ incoming: [1] }), {
+    code: 'ERR_SCTP_REQUEST_FAILED',
+    message: /denied/,
+  });
+});
+
 test('wrong streams are rejected', async (t) => {
   const { client } = await pair(t, reset, reset);
   for (const [streams, code] of [
@@ -81,6 +91,9 @@ test('wrong streams are rejected', async (t) => {
     [{ outgoing: 3 }, 'ERR_INVALID_ARG_TYPE'],
     [{ outgoing: [70_000] }, 'ERR_OUT_OF_RANGE'],
     [{ outgoing: [9999] }, 'EINVAL'],
+    [{ outgoing: [] }, 'ERR_INVALID_ARG_VALUE'],
+    [{ outgoing: [1], incoming: [2] }, 'ERR_INVALID_ARG_VALUE'],
+    [{ outgoing: true, incoming: [3] }, 'ERR_INVALID_ARG_VALUE'],
     [null, 'ERR_INVALID_ARG_TYPE'],
   ]) {
     await assert.rejects(client.resetStreams(streams), { code });
@@ -88,6 +101,30 @@ test('wrong streams are rejected', async (t) => {
   await assert.rejects(client.addStreams({ outgoing: -1 }), {
     code: 'ERR_OUT_OF_RANGE',
   });
+  for (const args of [[], [1], [undefined, 5]]) {
+    assert.throws(() => client.setStreamPriority(...args), {
+      code: 'ERR_INVALID_ARG_TYPE',
+    });
+  }
+});
+
+test('a request is answered although a listener of notifications throws', async () => {
+  const { stdout } = await runScript(`
+    process.on('uncaughtException', ({ message }) => console.log(message));
+    const server = createServer({ streamReset: true }, (peer) => peer.resume());
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      const socket = connect({ port, host: '127.0.0.1', streamReset: true });
+      socket.on('connect', async () => {
+        socket.on('notification', () => { throw new Error('thrown'); });
+        await socket.addStreams({ outgoing: 3 });
+        console.log('answered');
+        socket.destroy();
+        server.close();
+      });
+    });
+  `);
+  assert.match(stdout, /thrown\n(.*\n)*answered/);
 });
 
 test('a request that waits is rejected when the socket is destroyed', async (t) => {

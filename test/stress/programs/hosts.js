@@ -4,7 +4,7 @@ const assert = require('node:assert/strict');
 const { spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const readline = require('node:readline');
-const { PYTHON, enterOwnNetwork, run } = require('../../helpers');
+const { PYTHON, enterOwnNetwork, otherNetwork, run } = require('../../helpers');
 
 const HERE = '10.9.1.1';
 const THERE = '10.9.1.2';
@@ -24,16 +24,7 @@ fcntl.ioctl(socket.socket(), SIOCETHTOOL, request)`;
  */
 function twoHosts(file) {
   enterOwnNetwork(file);
-  const holder = spawn('unshare', ['--net', 'sleep', 'infinity'], {
-    stdio: 'ignore',
-  });
-  holder.unref();
-  process.on('exit', () => holder.kill());
-  const network = (pid) => fs.readlinkSync(`/proc/${pid}/ns/net`);
-  while (network(holder.pid) === network('self')) run('sleep 0.01');
-
-  /** Begins a command that is to run on the other host. */
-  const enter = ['nsenter', `--net=/proc/${holder.pid}/ns/net`];
+  const { pid, enter } = otherNetwork();
   const there = (command) => run(`${enter.join(' ')} ${command}`);
   /** Runs a command on both ends of the link, given the device's name. */
   const both = (command) => {
@@ -42,7 +33,7 @@ function twoHosts(file) {
   };
 
   run('ip link add here type veth peer name there');
-  run(`ip link set there netns ${holder.pid}`);
+  run(`ip link set there netns ${pid}`);
   run('ip link set lo up');
   there('ip link set lo up');
   run(`ip address add ${HERE}/24 dev here`);
