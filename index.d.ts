@@ -741,11 +741,11 @@ export interface PathSettings {
   encapsulationPort?: number;
 }
 
-/** SCTP_GET_ASSOC_STATS of Linux, counted since the last call. */
+/** SCTP_GET_ASSOC_STATS of Linux: counts of the whole association. */
 export interface SocketStats {
   /** The address that {@link SocketStats.maxrto} is of. */
   obsRtoIpaddr: string;
-  /** Greatest retransmission timeout, ms. */
+  /** Greatest retransmission timeout since the last call, ms. */
   maxrto: number;
   /** SACKs received. */
   isacks: number;
@@ -930,7 +930,7 @@ export interface Socket extends Duplex {
    * The kernel's status of the association, or undefined if there is none.
    */
   status(): SocketStatus | undefined;
-  /** Counts since the last call, or undefined if there is no association. */
+  /** Counts of the association, or undefined if there is none. */
   stats(): SocketStats | undefined;
 
   /**
@@ -939,6 +939,7 @@ export interface Socket extends Duplex {
    *
    * @throws The kernel's error with `option`: `ENOPROTOOPT` if this kernel does
    *   not have it, `EINVAL`, `EACCES`, …; `ERR_SOCKET_CLOSED`;
+   *   `ERR_INVALID_STATE` before `'connect'`, as from the methods below;
    *   `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`
    */
   getOption<N extends keyof KernelOptions>(
@@ -980,7 +981,8 @@ export interface Socket extends Duplex {
 
   /**
    * Resets the sequence numbers of streams, an array of stream ids or `true` for
-   * all (RFC 6525). Resolves when the peer has granted it.
+   * all (RFC 6525); if both directions are given, of the same streams. Resolves
+   * when the peer has granted it.
    *
    * @throws Rejects with `ENOPROTOOPT` (no `streamReset` on either side),
    *   `EAGAIN` (messages of an outgoing stream are not acknowledged yet),
@@ -1494,7 +1496,7 @@ export interface KernelOptions {
   SCTP_REUSE_PORT: {
     value: number;
   };
-  /** Counts of chunks and packets since the last call. Linux only, read only. */
+  /** Counts of chunks and packets. Linux only, read only. */
   SCTP_GET_ASSOC_STATS: {
     sas_assoc_id: number;
     sas_obs_rto_ipaddr: SocketAddress;
