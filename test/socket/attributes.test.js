@@ -94,7 +94,7 @@ test('maxRetransmits drops a message that is lost on its way so often', async (t
   const { client, peer } = await pair(
     t,
     {},
-    { rto: { initial: 100, min: 50, max: 100 } },
+    { rto: { initial: 100, min: 50, max: 100 }, assocMaxRetrans: 100 },
   );
   const heal = loseAll(t);
   let dropped = 0;
@@ -113,7 +113,7 @@ test('maxRetransmits drops a message that is lost on its way so often', async (t
 
 test('priority drops less urgent messages when the send buffer is full', async (t) => {
   const PRIORITY = 0x30;
-  const { client, peer } = await pair(t);
+  const { client, peer } = await pair(t, {}, { sendBufferSize: 200_000 });
   const returned = [];
   client.on('undelivered', ({ context }) => returned.push(context));
   const heal = loseAll(t);
