@@ -111,17 +111,17 @@ test('the constants are those of index.d.ts', () => {
   );
 });
 
-/** What a page has between backquotes, outside of its programs. */
+/** Returns what a page has between backquotes, outside of its programs. */
 const codeSpans = (page) =>
   text(page)
     .replace(/^```.*?^```/gms, '')
     .match(/`[^`]+`/g);
 
-/** Whether a page names an option or a member. */
+/** Returns whether a page names an option or a member. */
 const isNamed = (name, spans) =>
   spans.some((span) => new RegExp(`\\b${name}\\b`).test(span));
 
-/** What all pages have between backquotes. */
+/** Returns what all pages have between backquotes. */
 const allSpans = () =>
   fs
     .readdirSync(path.join(root, 'docs'))

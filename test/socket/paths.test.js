@@ -168,7 +168,7 @@ test('heartbeat() sends one at once, which is answered', async (t) => {
   client.heartbeat(THERE[1]);
   const HEARTBEAT = 4;
   const HEARTBEAT_ACK = 5;
-  /** What a chunk of this type carries, which the answer has to repeat. */
+  /** Returns what chunks of a type carry: the answer has to repeat it. */
   const information = (type, packets) =>
     packets
       .flatMap(({ chunks }) => chunks)
