@@ -374,11 +374,11 @@ static size_t fill(const struct msghdr *message, size_t size) {
 /* A message or notification, as long as there is input; an error now and then.
  * The type of a notification is one that exists, mostly. */
 ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
-  struct sctp_rcvinfo info = {.rcv_sid = 1};
+  struct sctp_rcvinfo info = {0};
   struct cmsghdr *cmsg = CMSG_FIRSTHDR(message);
   char *data = message->msg_iov->iov_base;
   size_t size;
-  uint8_t kind = take();
+  uint8_t kind = take(), of;
   uint16_t type;
   if (input_left == 0 || kind == 255) {
     errno = input_left == 0 ? EAGAIN : take() & 1 ? ECONNRESET : ENOBUFS;
@@ -388,7 +388,11 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
   size = fill(message, size);
   message->msg_flags = kind & 1 ? MSG_EOR : 0;
   take_address(message->msg_name);
-  info.rcv_assoc_id = 1 + (take() & 3); /* 0 is none */
+  of = take();
+  info.rcv_assoc_id = 1 + (of & 3); /* 0 is none */
+  info.rcv_sid = of >> 2 & 1;
+  info.rcv_ssn = of >> 3 & 3;
+  info.rcv_flags = of & 32 ? SCTP_UNORDERED : 0;
   memcpy(CMSG_DATA(cmsg), &info, sizeof info);
   cmsg->cmsg_level = IPPROTO_SCTP;
   cmsg->cmsg_type = SCTP_RCVINFO;
@@ -523,7 +527,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   addon = (struct sd_addon){.batch = &batch,
                             .set_slab = (napi_ref)VALUE,
                             .deliver_batch = (napi_ref)VALUE,
-                            .make_on_message = (napi_ref)VALUE,
+                            .make_receiver = (napi_ref)VALUE,
                             .blocks = (napi_ref)blocks};
   for (i = 0; i < SD_CLASSES; i++)
     addon.classes[i] = (napi_ref)VALUE;
