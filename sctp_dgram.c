@@ -4894,24 +4894,24 @@ static enum sd_next sd_socket_handle_notification(struct sd_socket *socket,
   return sd_emit(handle, "notification", 1, &raw);
 }
 
-/* The most messages of its stream that an unfinished one may be behind: `mid`
- * would tell no more which it is. */
-#define SD_OVERTAKEN_MAX 16384
+/* The number of messages before and after an unfinished one that its `mid` is
+ * told from. */
+#define SD_MID_SPAN 16384
 
-/* Returns whether a message that is received whole has overtaken the unfinished
- * one of its stream, as unordered ones may with I-DATA. Drops an unfinished one
+/* Returns whether a message is received whole amid the pieces of another one of
+ * its stream, as unordered ones may be with I-DATA. Drops an unfinished one
  * that others have taken the place of: sctp_intl_skip() does not report that an
  * unordered one was given up. */
-static bool sd_socket_overtakes(struct sd_socket *socket, uint32_t stream,
-                                const struct sctp_rcvinfo *info, bool last) {
+static bool sd_socket_is_amid(struct sd_socket *socket, uint32_t stream,
+                              const struct sctp_rcvinfo *info, bool last) {
   struct sd_partial **link = sd_socket_find_partial(socket, stream);
-  uint16_t ahead;
+  int16_t ahead;
   if (!*link || !(*link)->has_mid)
     return false;
-  ahead = (uint16_t)(info->rcv_ssn - (*link)->mid);
+  ahead = (int16_t)(info->rcv_ssn - (*link)->mid);
   if (ahead == 0)
     return false;
-  if (last && ahead < SD_OVERTAKEN_MAX)
+  if (last && abs(ahead) <= SD_MID_SPAN)
     return true;
   sd_socket_drop_partial(socket, link);
   return false;
@@ -4955,12 +4955,12 @@ static enum sd_next sd_socket_handle_data(struct sd_socket *socket,
   bool last = received->flags & MSG_EOR;
   bool unordered = info->rcv_flags & SCTP_UNORDERED;
   uint32_t stream = sd_stream_of(info->rcv_sid, unordered);
-  bool overtakes = sd_socket_overtakes(socket, stream, info, last);
+  bool amid = sd_socket_is_amid(socket, stream, info, last);
   struct sd_partial **link = sd_socket_find_partial(socket, stream);
   int error = 0;
   if (socket->skipping)
     socket->skipping = !last;
-  else if (last && (!*link || overtakes) && size <= socket->assembly.max)
+  else if (last && (!*link || amid) && size <= socket->assembly.max)
     sd_batch_add(addon, size, 0, info->rcv_sid, ntohl(info->rcv_ppid),
                  unordered);
   else

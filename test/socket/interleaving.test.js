@@ -132,6 +132,20 @@ for (const unordered of [false, true]) {
   });
 }
 
+test('an unordered message that was lost comes amid the pieces of the next one of its stream', async (t) => {
+  const { client, peer } = await pairInPieces(t);
+  const sent = [Buffer.from('lost at first'), long('next', 40_000)];
+  const arrived = messages(peer, 2);
+  run('tc qdisc add dev lo root netem loss 100%');
+  client.send(sent[0], { sid: 1, ppid: 0, unordered: true });
+  run('tc qdisc del dev lo root');
+  slowDown(t, '1mbit');
+  client.send(sent[1], { sid: 1, ppid: 1, unordered: true });
+  for (const message of await arrived) {
+    assert.ok(message.equals(sent[message.ppid]));
+  }
+});
+
 for (const unordered of [false, true]) {
   const what = unordered ? 'an unordered message' : 'a message';
   test(`${what} that is abandoned in the middle leaves that of another stream as it is`, async (t) => {
