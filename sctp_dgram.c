@@ -1826,11 +1826,10 @@ static napi_status sd_define_class(napi_env env, struct sd_addon *addon,
 
 /* The pieces of a message so far. */
 struct sd_partial {
-  struct sd_partial *next; /* an unfinished message of another stream */
+  struct sd_partial *next; /* another unfinished message of a socket */
   uint32_t stream;         /* see sd_stream_of() */
   uint32_t ppid; /* of the first piece: with I-DATA the others have none */
-  bool has_mid;  /* it is unordered, of I-DATA chunks, and `mid` tells which */
-  uint16_t mid;  /* low bits of the message identifier (RFC 8260 section 2.1) */
+  uint16_t mid;  /* rcv_ssn, see sd_socket_expire_partials() */
   char *data;
   size_t length;
   size_t capacity;
@@ -3533,6 +3532,7 @@ static enum sd_next sd_endpoint_handle_data(struct sd_endpoint *endpoint,
     /* For the socket that peelOff() may make. */
     peer->partial.stream = sd_stream_of(
         received->info.rcv_sid, received->info.rcv_flags & SCTP_UNORDERED);
+    peer->partial.mid = received->info.rcv_ssn;
     peer->partial.ppid = ntohl(received->info.rcv_ppid);
     next = sd_endpoint_handle_piece(endpoint, scope, peer, data, size, last);
   }
@@ -4712,25 +4712,37 @@ static struct sd_socket *sd_socket_new(const struct sd_kind *kind,
   return socket;
 }
 
-/* Returns the pointer to the unfinished message of a stream, or to the end of
- * the list. */
+/* Returns the pointer to an unfinished message, or to the end of the list. */
 static struct sd_partial **sd_socket_find_partial(struct sd_socket *socket,
-                                                  uint32_t stream) {
+                                                  uint32_t stream,
+                                                  uint16_t mid) {
   struct sd_partial **link = &socket->partials;
-  while (*link && (*link)->stream != stream)
+  while (*link && ((*link)->stream != stream || (*link)->mid != mid))
     link = &(*link)->next;
   return link;
 }
 
-/* Removes an unfinished message from the list, if there is one. */
+/* Removes an unfinished message from the list. */
 static void sd_socket_drop_partial(struct sd_socket *socket,
                                    struct sd_partial **link) {
   struct sd_partial *partial = *link;
-  if (!partial)
-    return;
   *link = partial->next;
   sd_partial_drop(&socket->assembly, partial);
   free(partial);
+}
+
+/* Drops the unfinished messages of a stream. Returns whether there were any. */
+static bool sd_socket_drop_stream(struct sd_socket *socket, uint32_t stream) {
+  struct sd_partial **link = &socket->partials;
+  bool found = false;
+  while (*link)
+    if ((*link)->stream == stream) {
+      sd_socket_drop_partial(socket, link);
+      found = true;
+    } else {
+      link = &(*link)->next;
+    }
+  return found;
 }
 
 static void sd_socket_drop_partials(struct sd_socket *socket) {
@@ -4739,28 +4751,38 @@ static void sd_socket_drop_partials(struct sd_socket *socket) {
   socket->skipping = false;
 }
 
-/* Returns whether messages come in I-DATA chunks. */
-static bool sd_socket_interleaves(const struct sd_socket *socket) {
-  struct sctp_assoc_value supported = {0};
-  socklen_t length = sizeof supported;
-  sd_sys_getsockopt(socket->handle.fd, IPPROTO_SCTP,
-                    SCTP_INTERLEAVING_SUPPORTED, &supported, &length);
-  return supported.assoc_value;
-}
-
 /* Handles SCTP_PARTIAL_DELIVERY_EVENT (RFC 6458 section 6.1.7). Without I-DATA
- * chunks, Linux does not say of which stream the message was, but there is
- * only one. */
+ * chunks, sctp_ulpq_abort_pd() gives 0 for the stream and the sequence number
+ * of the message, which is the only one. */
 static void
 sd_socket_handle_message_aborted(struct sd_socket *socket,
                                  const struct sctp_pdapi_event *event) {
-  if (sd_socket_interleaves(socket))
-    sd_socket_drop_partial(
-        socket, sd_socket_find_partial(
-                    socket, sd_stream_of((uint16_t)event->pdapi_stream,
-                                         event->pdapi_flags & 1)));
-  else
+  uint32_t stream =
+      sd_stream_of((uint16_t)event->pdapi_stream, event->pdapi_flags & 1);
+  if (!sd_socket_drop_stream(socket, stream) && stream == 0 &&
+      event->pdapi_seq == 0)
     sd_socket_drop_partials(socket);
+}
+
+/* Handles SCTP_STREAM_RESET_EVENT (RFC 6525 section 6.1.1). Messages of an
+ * incoming stream that was reset are numbered anew, and none is on its way. */
+static void
+sd_socket_handle_stream_reset(struct sd_socket *socket,
+                              const struct sctp_stream_reset_event *event,
+                              size_t size) {
+  size_t count = (size - sizeof *event) / sizeof *event->strreset_stream_list;
+  size_t i;
+  if (event->strreset_flags &
+          (SCTP_STREAM_RESET_DENIED | SCTP_STREAM_RESET_FAILED) ||
+      !(event->strreset_flags & SCTP_STREAM_RESET_INCOMING_SSN))
+    return;
+  if (count == 0) /* all streams */
+    sd_socket_drop_partials(socket);
+  for (i = 0; i < count; i++) {
+    uint16_t sid = event->strreset_stream_list[i];
+    sd_socket_drop_stream(socket, sd_stream_of(sid, false));
+    sd_socket_drop_stream(socket, sd_stream_of(sid, true));
+  }
 }
 
 /* Emits 'end': no more messages will come. An `error` of 0 stands for a
@@ -4874,6 +4896,9 @@ static enum sd_next sd_socket_handle_notification(struct sd_socket *socket,
   } else if (event->sn_header.sn_type == SCTP_PARTIAL_DELIVERY_EVENT &&
              size >= sizeof event->sn_pdapi_event) {
     sd_socket_handle_message_aborted(socket, &event->sn_pdapi_event);
+  } else if (event->sn_header.sn_type == SCTP_STREAM_RESET_EVENT &&
+             size >= sizeof event->sn_strreset_event) {
+    sd_socket_handle_stream_reset(socket, &event->sn_strreset_event, size);
   }
   if (change == SCTP_COMM_UP && socket->phase == SD_CONNECTING) {
     socket->phase = SD_UP;
@@ -4898,27 +4923,33 @@ static enum sd_next sd_socket_handle_notification(struct sd_socket *socket,
  * told from. */
 #define SD_MID_SPAN 16384
 
-/* Returns whether a message is received whole amid the pieces of another one of
- * its stream, as unordered ones may be with I-DATA. Drops an unfinished one
- * that others have taken the place of: sctp_intl_skip() does not report that an
- * unordered one was given up. */
-static bool sd_socket_is_amid(struct sd_socket *socket, uint32_t stream,
-                              const struct sctp_rcvinfo *info, bool last) {
-  struct sd_partial **link = sd_socket_find_partial(socket, stream);
-  int16_t ahead;
-  if (!*link || !(*link)->has_mid)
-    return false;
-  ahead = (int16_t)(info->rcv_ssn - (*link)->mid);
-  if (ahead == 0)
-    return false;
-  if (last && abs(ahead) <= SD_MID_SPAN)
-    return true;
-  sd_socket_drop_partial(socket, link);
-  return false;
+/* Drops unfinished messages of a stream of which a piece of the message `mid`
+ * shows that they were given up. Ordered messages come one after the other.
+ * Among the pieces of an unordered one, others come whole (I-DATA); a long one
+ * of these is received in pieces, too. So when a third comes in pieces, the
+ * first was given up, which sctp_intl_skip() does not report. */
+static void sd_socket_expire_partials(struct sd_socket *socket, uint32_t stream,
+                                      uint16_t mid, bool last) {
+  struct sd_partial **link = &socket->partials, **oldest = NULL;
+  bool unordered = stream & 1;
+  int others = 0;
+  while (*link) {
+    bool other = (*link)->stream == stream && (*link)->mid != mid;
+    if (other &&
+        (!unordered || abs((int16_t)(mid - (*link)->mid)) > SD_MID_SPAN)) {
+      sd_socket_drop_partial(socket, link);
+      continue;
+    }
+    if (other && others++ == 0)
+      oldest = link;
+    link = &(*link)->next;
+  }
+  if (others > 1 && !last)
+    sd_socket_drop_partial(socket, oldest);
 }
 
-/* Handles a piece of a message, whose stream is at `link`, or a message that is
- * too long. Returns 0, -EMSGSIZE or -ENOBUFS. */
+/* Handles a piece of a message, whose pieces so far are at `link`, or a message
+ * that is too long. Returns 0, -EMSGSIZE or -ENOBUFS. */
 static int sd_socket_handle_piece(struct sd_socket *socket,
                                   struct sd_partial **link,
                                   const struct sctp_rcvinfo *info,
@@ -4931,7 +4962,6 @@ static int sd_socket_handle_piece(struct sd_socket *socket,
       return -ENOBUFS;
     (*link)->stream = sd_stream_of(info->rcv_sid, unordered);
     (*link)->ppid = ntohl(info->rcv_ppid);
-    (*link)->has_mid = unordered && sd_socket_interleaves(socket);
     (*link)->mid = info->rcv_ssn;
   }
   error = sd_partial_append(&socket->assembly, *link, data, size);
@@ -4955,12 +4985,14 @@ static enum sd_next sd_socket_handle_data(struct sd_socket *socket,
   bool last = received->flags & MSG_EOR;
   bool unordered = info->rcv_flags & SCTP_UNORDERED;
   uint32_t stream = sd_stream_of(info->rcv_sid, unordered);
-  bool amid = sd_socket_is_amid(socket, stream, info, last);
-  struct sd_partial **link = sd_socket_find_partial(socket, stream);
+  struct sd_partial **link;
   int error = 0;
+  if (socket->partials)
+    sd_socket_expire_partials(socket, stream, info->rcv_ssn, last);
+  link = sd_socket_find_partial(socket, stream, info->rcv_ssn);
   if (socket->skipping)
     socket->skipping = !last;
-  else if (last && (!*link || amid) && size <= socket->assembly.max)
+  else if (last && !*link && size <= socket->assembly.max)
     sd_batch_add(addon, size, 0, info->rcv_sid, ntohl(info->rcv_ppid),
                  unordered);
   else

@@ -3,6 +3,7 @@
 /** Options of connect(), createServer() and listen(). */
 
 const fs = require('node:fs');
+const os = require('node:os');
 const { getDefaultHighWaterMark } = require('node:stream');
 const {
   UINT8,
@@ -22,6 +23,7 @@ const {
   invalidValue,
   notEnabled,
   outOfRange,
+  unavailable,
 } = require('./errors');
 const { failure } = require('./sockopt');
 const {
@@ -75,6 +77,21 @@ function encapsulation(sue_port) {
     throw notEnabled('options.udpEncapsulation', 'net.sctp.udp_port');
   }
   return { SCTP_REMOTE_UDP_ENCAPS_PORT: { sue_port } };
+}
+
+/** Linux allows I-DATA only with fragment interleave. */
+function interleaving(on) {
+  if (!on) return {};
+  if (os.endianness() === 'BE') {
+    throw unavailable(
+      'options.interleaving',
+      'on a big-endian CPU, Linux does not tell one unordered message from another',
+    );
+  }
+  return {
+    SCTP_FRAGMENT_INTERLEAVE: { value: 1 },
+    SCTP_INTERLEAVING_SUPPORTED: { assoc_value: 1 },
+  };
 }
 
 /** Keys of the option `auth` at most: the addon takes 64 options in all. */
@@ -210,18 +227,7 @@ const KERNEL_OPTIONS = [
       SCTP_STREAM_SCHEDULER: { assoc_value: SCHEDULERS.indexOf(name) },
     }),
   ],
-  // Linux allows I-DATA only with fragment interleave.
-  [
-    'interleaving',
-    boolean,
-    (on) =>
-      on
-        ? {
-            SCTP_FRAGMENT_INTERLEAVE: { value: 1 },
-            SCTP_INTERLEAVING_SUPPORTED: { assoc_value: 1 },
-          }
-        : {},
-  ],
+  ['interleaving', boolean, interleaving],
   ['udpEncapsulation', number(1, UINT16), encapsulation],
   ['auth', auth, authOptions],
   // Linux spreads associations only over sockets with SO_REUSEPORT.
