@@ -9,7 +9,14 @@ const { after } = require('node:test');
 const { setTimeout: wait } = require('node:timers/promises');
 const { Worker } = require('node:worker_threads');
 const { createServer } = require('../..');
-const { associations, enterOwnNetwork, run, test } = require('../helpers');
+const {
+  associations,
+  collector,
+  enterOwnNetwork,
+  run,
+  test,
+  until,
+} = require('../helpers');
 const report = require('./programs/table');
 const {
   Ledger,
@@ -201,3 +208,16 @@ for (const api of ['connect', 'open']) {
     assert.equal(full[0].fds, many);
   });
 }
+
+test('getOption() lists the associations of more than a thousand peers', async (t) => {
+  const PEERS = 1100;
+  const { handle, received, port } = collector(t);
+  for (let i = 0; i < PEERS; i++) {
+    t.open().send(Buffer.from('x'), HOST, port);
+  }
+  await until(() => received.length === PEERS);
+  const name = 'SCTP_GET_ASSOC_ID_LIST';
+  const { gaids_assoc_id } = handle.getOption(name);
+  assert.equal(new Set(gaids_assoc_id).size, PEERS);
+  assert.equal(handle.getOption('SCTP_GET_ASSOC_NUMBER').value, PEERS);
+});
