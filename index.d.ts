@@ -374,7 +374,7 @@ export interface SackOptions {
 
 /** Authentication of chunks (RFC 4895). */
 export interface AuthOptions {
-  /** Shared keys by their number, 0 to 65535. Key 0 is empty by default. */
+  /** Up to 32 shared keys by their number, 0 to 65535. Key 0 is empty by default. */
   keys?: Record<number, NodeJS.ArrayBufferView>;
   /** The key that is used for sending. @defaultValue 0 */
   active?: number;
@@ -512,7 +512,8 @@ export interface AssociationOptions {
    * chunks, RFC 8260 section 2), so that a long message holds up no other stream.
    * Both sides need it; if the peer lacks it, messages go as ever. It fails with
    * `EPERM` if the sysctl `net.sctp.intl_enable` is 0. All unfinished messages of
-   * a socket together may take 64 MiB; then it ends with `ENOBUFS`.
+   * a socket together may take 64 MiB; then it ends with `ENOBUFS`. On a big-endian
+   * CPU it throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`.
    *
    * @defaultValue `false`
    */
